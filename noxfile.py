@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the project's checks. `./dev` prepares what they need and starts them; they use its environment."""
+
+import os
+import sys
+
+import nox
+
+__all__ = ["bench", "demo", "lint", "tests"]
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "tests"]
+nox.options.error_on_external_run = False
+
+DEMO_SOURCE = "examples/hello_world"
+DEMO_BUILD = "build/demo"
+
+
+def _processors() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style of everything that git knows."""
+    session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; arguments go to pytest."""
+    # TensorFlow takes gigabytes in each worker: two, however many processors there are.
+    parallel = ["-n", "2", "--dist", "worksteal"] if _processors() > 1 else []
+    session.run("pytest", *parallel, *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the compiler and the code that it emits; arguments go to the benchmarks."""
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Build, run and test examples/hello_world, with the commands that a user would type."""
+    package = session.run("python", "-m", "tflm_build", "--cmake-dir", silent=True)
+    tflm_build_dir = f"-Dtflm_build_DIR={str(package).strip()}"
+    session.run("cmake", "-S", DEMO_SOURCE, "-B", DEMO_BUILD, "-G", "Ninja", tflm_build_dir)
+    session.run("cmake", "--build", DEMO_BUILD)
+    session.run(f"{DEMO_BUILD}/sweep", *session.posargs)
+    session.run("ctest", "--test-dir", DEMO_BUILD, "--output-on-failure")
