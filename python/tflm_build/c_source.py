@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spell values as C99 that is also C++11."""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["C_TYPES", "array_initializer", "byte_rows", "comment_text", "float_literal", "string_literal"]
+
+Array = np.ndarray[Any, Any]
+
+C_TYPES = {
+    "float32": "float", "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",
+    "int64": "int64_t", "bool": "bool",
+}  # fmt: skip
+
+_WIDTH = 116  # columns that the rows of an array may take
+_BYTES_PER_ROW = 19
+_TOKENS = np.frombuffer(b"".join(b"0x%02X, " % value for value in range(256)), "V6")
+
+
+def byte_rows(data: bytes) -> str:
+    """Spell bytes as the rows of an array of unsigned char, indented by two."""
+    tokens = _TOKENS[np.frombuffer(data, np.uint8)].tobytes()
+    width = 6 * _BYTES_PER_ROW
+    rows = (tokens[start : start + width] for start in range(0, len(tokens), width))
+    return "\n".join("  " + row.rstrip(b" ").decode("ascii") for row in rows)
+
+
+def array_initializer(values: Array) -> str:
+    """Spell the elements of an array, in rows indented by two."""
+    flat = values.reshape(-1)
+    if flat.dtype.kind == "f":
+        words = [float_literal(value) + "f" for value in flat]
+    elif flat.dtype.kind == "b":
+        words = ["1" if value else "0" for value in flat]
+    else:
+        words = [_integer_literal(int(value), flat.dtype) for value in flat]
+    rows, row = [], "  "
+    for word in words:
+        if len(row) + len(word) > _WIDTH:
+            rows.append(row.rstrip())
+            row = "  "
+        row += word + ", "
+    return "\n".join([*rows, row.rstrip().rstrip(",")])
+
+
+def _integer_literal(value: int, dtype: np.dtype[Any]) -> str:
+    """Spell an integer; C has no literal for the lowest one, only for one more less one."""
+    lowest = dtype.kind == "i" and value == np.iinfo(dtype).min and dtype.itemsize >= 4  # noqa: PLR2004 - int is 4 wide
+    text = str(value + 1 if lowest else value)
+    if dtype.itemsize == 8:  # noqa: PLR2004
+        text = f"INT64_C({text})"
+    return f"({text} - 1)" if lowest else text
+
+
+def float_literal(value: float) -> str:
+    """Spell a finite float32 or double, without suffix, in digits that give the same float32 back."""
+    text = f"{float(value):.9g}"
+    return text if any(sign in text for sign in ".e") else text + ".0"
+
+
+def string_literal(text: str) -> str:
+    """Spell text from a stranger's model: what is not a plain character of ASCII becomes an octal escape."""
+    plain = (
+        chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}"  # noqa: PLR2004
+        for byte in text.encode()
+    )
+    return '"' + "".join(plain) + '"'
+
+
+def comment_text(text: str) -> str:
+    """Make text from a stranger safe inside of a C comment."""
+    printable = "".join(char if char.isprintable() else "?" for char in text)
+    return printable.replace("*/", "* /").replace("/*", "/ *")

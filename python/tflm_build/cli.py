@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: options from the table, errors in one line, nothing but results on standard output."""
+
+import dataclasses
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tflm_build import __version__
+from tflm_build.errors import TflmBuildError
+from tflm_build.options import Options
+
+__all__ = ["main"]
+
+
+def _cmake_dir() -> Path:
+    """Return the folder of the CMake package: beside the modules in an installed package, or in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "cmake"
+    return installed if installed.is_dir() else package.parents[1] / "cmake"
+
+
+def _print_cmake_dir(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    """Answer `--cmake-dir`."""
+    if value:
+        click.echo(_cmake_dir().as_posix())
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tflm-build")
+@click.option(
+    "--cmake-dir", is_flag=True, is_eager=True, expose_value=False, callback=_print_cmake_dir,
+    help="Print the folder to pass to CMake as tflm_build_DIR.",
+)  # fmt: skip
+def _command() -> None:
+    """Compile trained models into C for TensorFlow Lite for Microcontrollers."""
+
+
+def _table_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each row of the table."""
+    for field in reversed(dataclasses.fields(Options)):
+        required = field.default is dataclasses.MISSING
+        function = click.option(
+            "--" + field.name.replace("_", "-"),
+            required=required,
+            type=int if field.name.startswith("max_") else str,
+            metavar=field.metadata["metavar"] or "|".join(field.metadata["choices"]),
+            default=None if required else field.default,
+            show_default=not required and field.default is not None,
+            help=field.metadata["meaning"],
+        )(function)
+    return function
+
+
+@_command.command()
+@_table_options
+@click.option("--out-dir", required=True, type=Path, metavar="DIR", help="where the files go; created if need be")
+@click.option("-q", "--quiet", is_flag=True, help="print notes and errors, but no progress")
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def convert(*, out_dir: Path, quiet: bool, verbose: bool, **values: Any) -> None:
+    """Compile one model: print a summary, write the C files, the manifest and the depfile."""
+    from tflm_build.build import STAGES, build
+    from tflm_build.progress import show_progress
+
+    try:
+        options = Options(**values)
+        with show_progress(options.name, STAGES, quiet=quiet) as progress:
+            result = build(options, out_dir, progress)
+    except TflmBuildError as error:
+        if verbose:
+            click.echo(error.trace or traceback.format_exc(), err=True)
+        click.echo(f"tflm-build: error: {values['name']}: {error}", err=True)
+        sys.exit(1)
+    click.echo(result.summary)
+
+
+def main() -> None:
+    """Run `tflm-build`."""
+    _command(prog_name="tflm-build")

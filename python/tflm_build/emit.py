@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write what firmware compiles: data, header, descriptor, op registration and golden vectors, from templates."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
+from tflm_build.check import UsedOp
+from tflm_build.golden import GoldenInputs
+from tflm_build.graph import Graph, Tensor
+from tflm_build.measure import Measurement
+from tflm_build.prove import Proof
+
+__all__ = ["Shipment", "emit_sources"]
+
+Array = np.ndarray[Any, Any]
+
+_HELPED: Final = frozenset({"int8", "uint8", "int16"})  # types that stand for real numbers
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """All that the stages found about one model, and where it came from.
+
+    Attributes:
+        name: C identifier.
+        provenance: lines that say what the files were made from and with.
+        random_data: True where the golden inputs, or the calibration data, are random.
+    """
+
+    name: str
+    provenance: tuple[str, ...]
+    random_data: bool
+    flatbuffer: bytes
+    graph: Graph
+    ops: tuple[UsedOp, ...]
+    golden: GoldenInputs
+    measured: Measurement
+    proof: Proof
+
+    @property
+    def crc32(self) -> int:
+        """CRC-32 (IEEE 802.3) of the flatbuffer."""
+        return zlib.crc32(self.flatbuffer)
+
+
+def emit_sources(shipment: Shipment) -> dict[str, bytes]:
+    """Return the content of every emitted source file, by file name."""
+    name = shipment.name
+    sources = {
+        f"{name}.h": _header(shipment),
+        f"{name}.c": _descriptor(shipment),
+        f"{name}_data.c": _fill(shipment, "data.c", bytes=byte_rows(shipment.flatbuffer)),
+        f"{name}_ops.cc": _ops(shipment),
+        f"{name}_golden.h": _fill(shipment, "golden.h", **_golden_words(shipment)),
+        f"{name}_golden.c": _golden(shipment),
+    }
+    return {file: text.encode() for file, text in sources.items()} | {f"{name}.tflite": shipment.flatbuffer}
+
+
+@cache
+def _template(file: str) -> Template:
+    """Load a template of the package."""
+    return Template(resources.files("tflm_build").joinpath("templates", file + ".in").read_text("utf-8"))
+
+
+def _fill(shipment: Shipment, file: str, **words: object) -> str:
+    """Fill a template; every template may use the model's name and provenance."""
+    provenance = "\n * ".join(comment_text(line) for line in shipment.provenance)
+    return _template(file).substitute(words, name=shipment.name, NAME=shipment.name.upper(), provenance=provenance)
+
+
+def _header(shipment: Shipment) -> str:
+    """Write the header that firmware includes."""
+    graph = shipment.graph
+    tensors = [
+        _tensor(shipment, kind, index, tensor)
+        for kind, group in (("input", graph.inputs), ("output", graph.outputs))
+        for index, tensor in enumerate(group)
+    ]
+    return _fill(
+        shipment,
+        "model.h",
+        data_size=len(shipment.flatbuffer),
+        arena=shipment.measured.smallest_arena,
+        ops="Ops: " + ", ".join(comment_text(used.op) for used in shipment.ops) + ".",
+        tensors="".join(tensors),
+    )
+
+
+def _tensor(shipment: Shipment, kind: str, index: int, tensor: Tensor) -> str:
+    """Write the header's part about one input or output."""
+    sizes = "".join(f"[{size}]" for size in tensor.shape)
+    formula = f", real = {tensor.scale:.6g} * (element - {tensor.zero_point})" if tensor.scale else ""
+    words: dict[str, object] = {
+        "kind": kind,
+        "Kind": kind.capitalize(),
+        "KIND": kind.upper(),
+        "index": index,
+        "label": comment_text(tensor.name),
+        "description": f"{tensor.type}{sizes}{formula}".replace("- -", "+ "),
+        "length": tensor.bytes // tensor.dtype.itemsize,
+        "bytes": tensor.bytes,
+    }
+    files = ["tensor.h"]
+    if tensor.scale:
+        files.append("quantized.h")
+        words |= {"scale": float_literal(tensor.scale), "zero_point": tensor.zero_point}
+        if tensor.type in _HELPED:
+            files.append("quantize.h" if kind == "input" else "dequantize.h")
+            limits = np.iinfo(tensor.dtype)
+            words |= {
+                "ctype": C_TYPES[tensor.type],
+                "minimum": limits.min,
+                "maximum": limits.max,
+                "lowest": int(limits.min) - tensor.zero_point,
+                "highest": int(limits.max) - tensor.zero_point,
+            }
+    return "".join(_fill(shipment, file, **words) for file in files)
+
+
+def _descriptor(shipment: Shipment) -> str:
+    """Write the descriptor that the runtime reads."""
+    shapes, tables = [], []
+    for kind, group in (("input", shipment.graph.inputs), ("output", shipment.graph.outputs)):
+        rows = []
+        for index, tensor in enumerate(group):
+            shape = f"{kind}_{index}_shape"
+            sizes = ", ".join(str(size) for size in tensor.shape) or "1"
+            shapes.append(f"static const int32_t {shape}[] = {{{sizes}}};")
+            scale = float_literal(tensor.scale) + "f"
+            rows.append(
+                f"    {{{string_literal(tensor.name)}, {shape}, {len(tensor.shape)}u, TFLM_{tensor.type.upper()}, "
+                f"{tensor.bytes}u, {scale}, {tensor.zero_point}}},"
+            )
+        tables.append(f"static const tflm_tensor {kind}s[] = {{\n" + "\n".join(rows) + "\n};")
+    return _fill(
+        shipment,
+        "model.c",
+        shapes="\n".join([*shapes, *tables, ""]),
+        crc32=f"{shipment.crc32:08X}",
+        input_count=len(shipment.graph.inputs),
+        output_count=len(shipment.graph.outputs),
+    )
+
+
+def _ops(shipment: Shipment) -> str:
+    """Write the registration of the model's ops."""
+    registrations = [f"    {used.method}();" for used in shipment.ops]
+    return _fill(shipment, "ops.cc", op_count=len(registrations), registrations="\n".join(registrations))
+
+
+def _golden_words(shipment: Shipment) -> Mapping[str, object]:
+    """Say what the golden vectors are."""
+    golden = shipment.golden
+    origin = "random" if shipment.random_data or not golden.from_data else f"{golden.from_data} samples of the data"
+    return {"count": len(shipment.measured.outputs[0]), "origin": origin}
+
+
+def _golden(shipment: Shipment) -> str:
+    """Write the golden vectors as arrays."""
+    graph, blocks = shipment.graph, []
+    groups: tuple[tuple[str, Sequence[Tensor], Sequence[Array]], ...] = (
+        ("input", graph.inputs, shipment.golden.arrays),
+        ("output", graph.outputs, shipment.measured.outputs),
+        ("reference", graph.outputs, shipment.proof.reference),
+    )
+    for kind, tensors, arrays in groups:
+        names = [f"{kind}_{index}" for index in range(len(arrays))]
+        for name, tensor, array in zip(names, tensors, arrays, strict=True):
+            ctype = "uint8_t" if tensor.type == "bool" else C_TYPES[tensor.type]
+            blocks.append(f"static const {ctype} {name}[] = {{\n{array_initializer(array)}\n}};")
+        table = kind if kind == "reference" else kind + "s"
+        blocks.append(f"static const void *const {table}[] = {{{', '.join(names)}}};\n")
+    return _fill(
+        shipment,
+        "golden.c",
+        arrays="\n".join(blocks),
+        tolerance=", ".join(float_literal(value) for value in shipment.proof.tolerance),
+    )

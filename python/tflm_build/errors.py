@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one kind of error that a user is expected to see."""
+
+__all__ = ["TflmBuildError"]
+
+
+class TflmBuildError(Exception):
+    """Report what a user can mend: what, what came, what is allowed, the remedy, in one line.
+
+    The command prints it as `tflm-build: error: <model>: <message>` and exits with 1.
+
+    Attributes:
+        trace: where it happened in a child process, for `--verbose`.
+    """
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        """Keep the message as one line, also where it quotes another program's lines."""
+        super().__init__(" ".join(message.split()))
+        self.trace = trace

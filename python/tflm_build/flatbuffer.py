@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read and write TensorFlow Lite flatbuffers, with the schema that LiteRT ships."""
+
+import struct
+from typing import Any, Final
+
+import flatbuffers
+from ai_edge_litert import schema_py_generated as schema
+
+from tflm_build.errors import TflmBuildError
+
+__all__ = ["ALIGNMENT", "load", "op_name", "schema", "store", "tensor_type_name"]
+
+ALIGNMENT: Final = 16
+"""Bytes: a buffer's place in the file, and the file's in flash. Small cores fault on a float32 off its alignment."""
+
+_IDENTIFIER: Final = b"TFL3"
+
+
+def load(data: bytes) -> Any:
+    """Unpack a flatbuffer into the schema's object tree.
+
+    The offsets of a stranger's file must have been verified before (`read.py` lets LiteRT do it).
+
+    Raises:
+        TflmBuildError: the bytes are not a TensorFlow Lite model.
+    """
+    if data[4:8] != _IDENTIFIER:
+        msg = f"the source is not a TensorFlow Lite model: got '{data[4:8]!r}' where 'TFL3' identifies one"
+        raise TflmBuildError(msg)
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+        _check_references(model)
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
+        msg = f"the source is not a valid TensorFlow Lite model: {error}; convert it again"
+        raise TflmBuildError(msg) from error
+    return model
+
+
+def _check_references(model: Any) -> None:
+    """Refuse indices that point outside of their tables."""
+    if not model.subgraphs or not model.operatorCodes or not model.buffers:
+        msg = "it has no subgraphs, operators or buffers"
+        raise ValueError(msg)
+    for subgraph in model.subgraphs:
+        tensors = subgraph.tensors or []
+        if any(not 0 <= tensor.buffer < len(model.buffers) for tensor in tensors):
+            msg = "a tensor names a buffer that does not exist"
+            raise ValueError(msg)
+        ends = [*_indices(subgraph.inputs), *_indices(subgraph.outputs)]
+        for operator in subgraph.operators or []:
+            if not 0 <= operator.opcodeIndex < len(model.operatorCodes):
+                msg = "an operator names an operator code that does not exist"
+                raise ValueError(msg)
+            ends += _indices(operator.outputs)
+            ends += (index for index in _indices(operator.inputs) if index != -1)  # -1: an optional input left out
+            ends += (index for index in _indices(operator.intermediates) if index != -1)
+        if any(not 0 <= index < len(tensors) for index in ends):
+            msg = "an operator or subgraph names a tensor that does not exist"
+            raise ValueError(msg)
+
+
+def _indices(vector: Any) -> list[int]:
+    """Return a vector of indices, absent or not, as a list."""
+    return [] if vector is None else [int(index) for index in vector]
+
+
+class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
+    """A buffer whose data lies at a multiple of ALIGNMENT in the file."""
+
+    def Pack(self, builder: "_SharingBuilder") -> int:  # noqa: N802 - the schema's own name
+        data = None
+        if self.data is not None:
+            payload = bytes(self.data)
+            builder.StartVector(1, len(payload), ALIGNMENT)
+            builder.head -= len(payload)
+            builder.Bytes[builder.head : builder.head + len(payload)] = payload
+            data = builder.EndVector()
+        schema.BufferStart(builder)
+        if data is not None:
+            schema.BufferAddData(builder, data)
+        return int(schema.BufferEnd(builder))
+
+
+class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
+    """Write equal vectors once.
+
+    A vector of plain numbers means the same wherever it lies, so a second one with the same bytes and the same
+    alignment is taken back and the first one's offset returned. Vectors of offsets depend on where they lie.
+    """
+
+    head: int
+
+    def __init__(self) -> None:
+        super().__init__(1 << 16)
+        self._written: dict[tuple[int, bytes], int] = {}
+        self._start: tuple[int, int, int] | None = None  # where the vector begins, its bytes, its alignment
+
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803
+        before = self.Offset()
+        result = int(super().StartVector(elemSize, numElems, alignment))
+        self._start = (before, elemSize * numElems, max(alignment, 4))
+        return result
+
+    def PrependUOffsetTRelative(self, off: int) -> None:  # noqa: N802
+        self._start = None
+        super().PrependUOffsetTRelative(off)
+
+    def EndVector(self) -> int:  # noqa: N802
+        offset = int(super().EndVector())
+        if self._start is None:
+            return offset
+        before, size, alignment = self._start
+        self._start = None
+        key = (alignment, bytes(self.Bytes[self.head : self.head + 4 + size]))  # 4: the length in front
+        first = self._written.setdefault(key, offset)
+        if first != offset:
+            self.head = len(self.Bytes) - before
+        return first
+
+
+def store(model: Any) -> bytes:
+    """Pack an object tree: equal vectors are shared and every buffer's data is aligned to ALIGNMENT."""
+    for index, buffer in enumerate(model.buffers):
+        model.buffers[index] = _AlignedBuffer(data=buffer.data)
+    builder = _SharingBuilder()
+    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    """Turn one of the schema's enumerations around."""
+    return {value: name for name, value in vars(enumeration).items() if not name.startswith("_")}
+
+
+_BUILTINS: Final = _names(schema.BuiltinOperator)
+_TYPES: Final = _names(schema.TensorType)
+
+
+def builtin_name(code: int) -> str:
+    """Return the schema's name of a builtin operator, such as CONV_2D."""
+    return _BUILTINS.get(code, f"builtin {code}")
+
+
+def op_name(code: Any) -> str:
+    """Return the name of an operator code: the schema's for a builtin, its own for a custom op."""
+    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+    if builtin == schema.BuiltinOperator.CUSTOM:
+        return bytes(code.customCode or b"?").decode("utf-8", "replace")
+    return builtin_name(builtin)
+
+
+def tensor_type_name(code: int) -> str:
+    """Return the schema's name of an element type in lower case, such as int8."""
+    return _TYPES.get(code, f"type {code}").lower()

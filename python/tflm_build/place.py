@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put files in their place, all of them or none."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tflm_build.errors import TflmBuildError
+
+__all__ = ["depfile", "place_files"]
+
+
+def place_files(folder: Path, files: Mapping[str, bytes], last: str) -> None:
+    """Write files beside their place and rename them into it.
+
+    Args:
+        folder: created if need be.
+        files: content by file name.
+        last: the file that is renamed last: while it is missing or old, a build system knows that work is left.
+
+    Raises:
+        TflmBuildError: the folder cannot be written to; nothing has changed then.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".tflm-build-", dir=folder))
+    except OSError as error:
+        msg = f"OUT_DIR '{folder}' cannot be written to: {error.strerror or error}; choose another folder"
+        raise TflmBuildError(msg) from error
+    try:
+        for name, content in files.items():
+            (beside / name).write_bytes(content)
+        for name in sorted(files, key=lambda name: name == last):
+            (beside / name).replace(folder / name)
+    except OSError as error:
+        msg = f"OUT_DIR '{folder}' cannot be written to: {error.strerror or error}; make room or choose another folder"
+        raise TflmBuildError(msg) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def depfile(target: Path, inputs: Iterable[Path]) -> bytes:
+    """Return a dependency file in Make's syntax, with the paths as they were given."""
+    lines = [_escaped(target) + ":", *(f"  {_escaped(path)}" for path in inputs)]
+    return (" \\\n".join(lines) + "\n").encode()
+
+
+def _escaped(path: Path) -> str:
+    """Escape what Make and Ninja read as more than a letter."""
+    text = path.as_posix().replace("$", "$$")
+    return "".join("\\" + char if char in " #" else char for char in text)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tell how far a conversion is: a bar on a terminal, plain lines elsewhere, always on standard error."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+__all__ = ["Progress", "show_progress"]
+
+
+class Progress(Protocol):
+    """What `build` reports to."""
+
+    def stage(self, title: str) -> None:
+        """Say what begins now."""
+
+    def note(self, text: str) -> None:
+        """Say what the user may want to know."""
+
+
+class _Lines:
+    """Print a line for each stage and note, or for notes alone."""
+
+    def __init__(self, name: str, *, quiet: bool) -> None:
+        self._name = name
+        self._quiet = quiet
+
+    def stage(self, title: str) -> None:
+        if not self._quiet:
+            self._print(title)
+
+    def note(self, text: str) -> None:
+        self._print(f"note: {text}")
+
+    def _print(self, text: str) -> None:
+        sys.stderr.write(f"tflm-build: {self._name}: {text}\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def show_progress(name: str, stages: int, *, quiet: bool) -> Iterator[Progress]:
+    """Yield what a build of so many stages reports to."""
+    if quiet or not sys.stderr.isatty():
+        yield _Lines(name, quiet=quiet)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=stages)
+
+        class _Bar:
+            """Move the bar when the next stage begins."""
+
+            started = False
+
+            def stage(self, title: str) -> None:
+                bar.update(task, description=f"{name}: {title}", advance=1 if self.started else 0)
+                self.started = True
+
+            def note(self, text: str) -> None:
+                bar.console.print(f"tflm-build: {name}: note: {text}", markup=False, highlight=False, soft_wrap=True)
+
+        yield _Bar()

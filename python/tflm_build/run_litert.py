@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a model on LiteRT's reference kernels, in a child process: the check that does not share TFLM's code."""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["run"]
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Load a model, and run it on vectors if there are any.
+
+    Args:
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape).
+
+    Returns:
+        `outputs`: per output an array (vectors, *shape); nothing where there were no inputs.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=request["flatbuffer"],
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        num_threads=1,
+    )
+    if "inputs" not in request:
+        return {}
+    interpreter.allocate_tensors()
+    places = [detail["index"] for detail in interpreter.get_input_details()]
+    results = [detail["index"] for detail in interpreter.get_output_details()]
+    outputs: list[list[Any]] = [[] for _ in results]
+    for vector in zip(*request["inputs"], strict=True):
+        for place, value in zip(places, vector, strict=True):
+            interpreter.set_tensor(place, value)
+        interpreter.invoke()
+        for collected, result in zip(outputs, results, strict=True):
+            collected.append(interpreter.get_tensor(result))
+    return {"outputs": [np.stack(collected) for collected in outputs]}

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a model on the TFLM interpreter, in a child process, and find the smallest arena that it works in.
+
+TFLM may kill its process on a damaged model or in an arena that is too small, so every attempt is a fork of the child.
+"""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.errors import TflmBuildError
+
+__all__ = ["run"]
+
+Array = np.ndarray[Any, Any]
+
+_STEP: Final = 16  # bytes: what the arena's size is exact to
+_ROOMY: Final = (1 << 24, 1 << 28)  # bytes: arenas that are tried before a model is held to need too much
+_OUTPUTS, _WORDS = Path("attempt.npz"), Path("attempt.log")  # in the child's own folder
+
+# TFLM says this when memory is what it lacks; the rest of what it says is about the model.
+_LACK: Final = ("missing:", "Failed to allocate memory", "Failed to allocate temp", "Failed to allocate tail")
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What an attempt runs."""
+
+    flatbuffer: bytes
+    output_count: int
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Run a model on TFLM, and measure its arena.
+
+    Args:
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape) in the tensor's type; `output_count`.
+
+    Returns:
+        `arena`: bytes, the smallest that allocates, invokes and answers the same; `outputs`: per output an array
+        (vectors, *shape), computed in an arena of that size; `versions` of the interpreter.
+
+    Raises:
+        TflmBuildError: TFLM refuses the model, is killed by it, or needs more than 256 MiB.
+    """
+    try:
+        import tflite_micro
+    except ImportError as error:
+        msg = (
+            f"measuring needs the tflite-micro interpreter; got: {error}; pip install 'tflm-build[host]' (Linux on "
+            "x86-64, CPython 3.10 to 3.13)"
+        )
+        raise TflmBuildError(msg) from error
+    model = _Model(request["flatbuffer"], request["output_count"])
+    first = [array[:1] for array in request["inputs"]]
+    expected = _roomy(model, first)
+    smallest = _bisect(model, first, expected)
+    outputs = _attempt(model, smallest, request["inputs"])
+    if outputs is None:
+        msg = f"TFLM answers the first golden input but not all of them: {_words()}"
+        raise TflmBuildError(msg)
+    return {"arena": smallest, "outputs": outputs, "versions": {"tflite-micro": tflite_micro.__version__}}
+
+
+def _roomy(model: _Model, inputs: list[Array]) -> list[Array]:
+    """Run in an arena that leaves no doubt about its size, or say why TFLM does not run the model."""
+    for size in _ROOMY:
+        outputs = _attempt(model, size, inputs)
+        if outputs is not None:
+            return outputs
+        if not any(word in _WORDS.read_text("utf-8", "replace") for word in _LACK):
+            break
+    msg = f"TFLM cannot run this model: {_words()}"
+    raise TflmBuildError(msg)
+
+
+def _bisect(model: _Model, inputs: list[Array], expected: list[Array]) -> int:
+    """Return the smallest arena, in bytes, in which the model gives the expected outputs."""
+
+    def works(steps: int) -> bool:
+        outputs = _attempt(model, steps * _STEP, inputs)
+        return outputs is not None and all(
+            np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
+            for left, right in zip(outputs, expected, strict=True)
+        )
+
+    low, high = 0, 64  # low fails, high works
+    while not works(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if works(middle):
+            high = middle
+        else:
+            low = middle
+    return high * _STEP
+
+
+def _attempt(model: _Model, arena: int, inputs: list[Array]) -> list[Array] | None:
+    """Allocate and invoke in a fork; None when that fails or dies, with its words in _WORDS."""
+    _OUTPUTS.unlink(missing_ok=True)
+    with _WORDS.open("wb") as words:
+        process = os.fork()
+        if process == 0:
+            os.dup2(words.fileno(), 1)
+            os.dup2(words.fileno(), 2)
+            os._exit(_attempt_here(model, arena, inputs))
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if status < 0:
+        with _WORDS.open("a") as words:
+            words.write(f"\nthe interpreter was ended by {signal.Signals(-status).name}")
+    if status != 0:
+        return None
+    with np.load(_OUTPUTS, allow_pickle=False) as outputs:
+        return [outputs[name] for name in outputs.files]
+
+
+def _attempt_here(model: _Model, arena: int, inputs: list[Array]) -> int:
+    """Allocate and invoke in this process; the exit status says whether it worked."""
+    from tflite_micro import runtime
+
+    try:
+        interpreter = runtime.Interpreter.from_bytes(model.flatbuffer, arena_size=arena)
+        answers = []
+        for vector in zip(*inputs, strict=True):
+            for index, value in enumerate(vector):
+                interpreter.set_input(value, index)
+            interpreter.invoke()
+            answers.append([np.array(interpreter.get_output(index)) for index in range(model.output_count)])
+    except Exception as error:  # noqa: BLE001 - it goes into _WORDS, behind what TFLM said
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        return 1
+    np.savez(_OUTPUTS, *(np.stack(column) for column in zip(*answers, strict=True)))
+    return 0
+
+
+def _words() -> str:
+    """Return what TFLM said of the last attempt, the reason first."""
+    lines = [line for line in _WORDS.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return "; ".join(lines[:3]) or "no reason given"
