@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Golden vectors: inputs with the outputs that a model has to give; tflm-build writes them as `<name>_golden`. */
+#ifndef TFLM_BUILD_GOLDEN_H_
+#define TFLM_BUILD_GOLDEN_H_
+
+#include "tflm_build/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** `count` vectors; each pointer is to `count * bytes` bytes of one tensor, vector after vector. */
+typedef struct tflm_golden {
+  const tflm_model *model;
+  size_t count;
+  const void *const *inputs;    /**< one pointer per input of the model */
+  const void *const *outputs;   /**< one per output: what TensorFlow Lite for Microcontrollers answered */
+  const void *const *reference; /**< one per output: what LiteRT's reference kernels answered */
+  const double *tolerance; /**< one per output: largest allowed difference from the reference, in the element's unit */
+} tflm_golden;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TFLM_BUILD_GOLDEN_H_ */

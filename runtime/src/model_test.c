@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Run a model on its golden vectors. Compiled once per model, with TFLM_GOLDEN defined as the name of its tflm_golden.
+ *
+ * An output must equal what TensorFlow Lite for Microcontrollers answered when the model was built (float32: within the
+ * tolerance, for compilers may round elsewhere) and lie within the tolerance of LiteRT's reference.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tflm_build/golden.h"
+
+#define MAX_REPORTS 10
+
+extern const tflm_golden TFLM_GOLDEN;
+
+typedef struct element {
+  bool is_float;
+  int64_t integer;
+  float real;
+} element;
+
+/* What has been found so far. */
+typedef struct findings {
+  const tflm_model *model;
+  size_t failures;
+  double *from_target;    /* per output, the largest difference from TensorFlow Lite for Microcontrollers */
+  double *from_reference; /* per output, the largest difference from LiteRT's reference */
+} findings;
+
+static size_t element_size(tflm_type type) {
+  switch (type) {
+    case TFLM_FLOAT32:
+    case TFLM_INT32:
+      return 4;
+    case TFLM_INT64:
+      return 8;
+    case TFLM_INT16:
+      return 2;
+    case TFLM_UINT8:
+    case TFLM_BOOL:
+    case TFLM_INT8:
+      return 1;
+  }
+  return 0;
+}
+
+/* Copied out: golden data need not be aligned for their type. */
+static element element_at(tflm_type type, const unsigned char *data, size_t index) {
+  const unsigned char *const from = data + index * element_size(type);
+  element result = {.is_float = type == TFLM_FLOAT32};
+  int16_t i16;
+  int32_t i32;
+  switch (type) {
+    case TFLM_FLOAT32:
+      memcpy(&result.real, from, sizeof result.real);
+      break;
+    case TFLM_INT32:
+      memcpy(&i32, from, sizeof i32);
+      result.integer = i32;
+      break;
+    case TFLM_INT64:
+      memcpy(&result.integer, from, sizeof result.integer);
+      break;
+    case TFLM_INT16:
+      memcpy(&i16, from, sizeof i16);
+      result.integer = i16;
+      break;
+    case TFLM_INT8:
+      result.integer = (int8_t)*from;
+      break;
+    case TFLM_UINT8:
+    case TFLM_BOOL:
+      result.integer = *from;
+      break;
+  }
+  return result;
+}
+
+/* Two NaNs do not differ; a NaN and a number differ by more than anything may. */
+static double difference(element one, element other) {
+  if (!one.is_float) { /* subtracted as unsigned: the difference of two int64 need not be an int64 */
+    const uint64_t a = (uint64_t)one.integer, b = (uint64_t)other.integer;
+    return (double)(one.integer > other.integer ? a - b : b - a);
+  }
+  const bool one_nan = one.real != one.real, other_nan = other.real != other.real;
+  if (one.real == other.real || (one_nan && other_nan)) return 0.0;
+  if (one_nan || other_nan) return HUGE_VAL;
+  const double distance = (double)one.real - (double)other.real;
+  return distance < 0.0 ? -distance : distance;
+}
+
+static void print_element(element value) {
+  if (value.is_float) {
+    printf("%.9g", (double)value.real);
+  } else {
+    printf("%" PRId64, value.integer);
+  }
+}
+
+/* Compare one element; return the difference. */
+static double check(findings *found, size_t vector, size_t output, size_t index, element got, element expected,
+                    double allowed, const char *who) {
+  const double distance = difference(got, expected);
+  if (distance <= allowed) return distance;
+  if (++found->failures > MAX_REPORTS) return distance;
+  printf("%s: vector %zu, output %zu (%s), element %zu: got ", found->model->name, vector, output,
+         found->model->outputs[output].name, index);
+  print_element(got);
+  printf("; expected ");
+  print_element(expected);
+  printf(" of %s, at most %g away\n", who, allowed);
+  return distance;
+}
+
+static void raise_to(double *largest, double value) {
+  if (value > *largest) *largest = value;
+}
+
+static void compare_output(findings *found, const tflm_golden *golden, size_t vector, size_t output,
+                           const unsigned char *got) {
+  const tflm_tensor *const tensor = &found->model->outputs[output];
+  const size_t offset = vector * tensor->bytes;
+  const unsigned char *const target = (const unsigned char *)golden->outputs[output] + offset;
+  const unsigned char *const reference = (const unsigned char *)golden->reference[output] + offset;
+  const double tolerance = golden->tolerance[output];
+  const double exact = tensor->type == TFLM_FLOAT32 ? tolerance : 0.0;
+  for (size_t i = 0; i < tensor->bytes / element_size(tensor->type); ++i) {
+    const element value = element_at(tensor->type, got, i);
+    raise_to(&found->from_target[output], check(found, vector, output, i, value, element_at(tensor->type, target, i),
+                                                exact, "TensorFlow Lite for Microcontrollers"));
+    raise_to(&found->from_reference[output],
+             check(found, vector, output, i, value, element_at(tensor->type, reference, i), tolerance,
+                   "LiteRT's reference"));
+  }
+}
+
+static tflm_status run_vectors(findings *found, const tflm_golden *golden, tflm_session *session) {
+  const tflm_model *const model = found->model;
+  for (size_t vector = 0; vector < golden->count; ++vector) {
+    for (size_t i = 0; i < model->input_count; ++i) {
+      const size_t bytes = model->inputs[i].bytes;
+      memcpy(tflm_input(session, i), (const unsigned char *)golden->inputs[i] + vector * bytes, bytes);
+    }
+    const tflm_status status = tflm_invoke(session);
+    if (status != TFLM_OK) return status;
+    for (size_t i = 0; i < model->output_count; ++i) {
+      compare_output(found, golden, vector, i, tflm_output(session, i));
+    }
+  }
+  return TFLM_OK;
+}
+
+static void print_summary(const findings *found, const tflm_golden *golden) {
+  for (size_t i = 0; i < found->model->output_count; ++i) {
+    printf("%s: ", found->model->name);
+    if (found->model->output_count > 1) printf("output %zu (%s): ", i, found->model->outputs[i].name);
+    printf("%zu vectors: ", golden->count);
+    if (found->from_target[i] > 0.0) {
+      printf("at most %g from", found->from_target[i]);
+    } else {
+      printf("equal to");
+    }
+    printf(" TensorFlow Lite for Microcontrollers, at most %g from LiteRT's reference (allowed %g)\n",
+           found->from_reference[i], golden->tolerance[i]);
+  }
+}
+
+static int run(const tflm_golden *golden, findings *found, void *arena, size_t arena_size) {
+  tflm_session session;
+  tflm_status status = tflm_open(&session, found->model, arena, arena_size, TFLM_CHECK_DATA);
+  if (status == TFLM_OK) {
+    status = run_vectors(found, golden, &session);
+    (void)tflm_close(&session);
+  }
+  if (status != TFLM_OK) {
+    printf("%s: the model does not run: %s\n", found->model->name, tflm_status_text(status));
+    return EXIT_FAILURE;
+  }
+  if (found->failures > MAX_REPORTS) printf("%s: ... %zu more\n", found->model->name, found->failures - MAX_REPORTS);
+  if (found->failures > 0) {
+    printf("%s: %zu comparisons failed over %zu vectors\n", found->model->name, found->failures, golden->count);
+    return EXIT_FAILURE;
+  }
+  print_summary(found, golden);
+  return EXIT_SUCCESS;
+}
+
+int main(void) {
+  const tflm_golden *const golden = &TFLM_GOLDEN;
+  const tflm_model *const model = golden->model;
+  findings found = {.model = model};
+  unsigned char *const memory = malloc(model->arena_size + TFLM_ALIGNMENT);
+  double *const largest = calloc(2 * model->output_count + 1, sizeof *largest);
+  int result = EXIT_FAILURE;
+  if (golden->count == 0) { /* or the test would pass without having tested anything */
+    printf("%s: no golden vectors; generate them with at least one\n", model->name);
+  } else if (memory == NULL || largest == NULL) {
+    printf("%s: out of memory\n", model->name);
+  } else {
+    found.from_target = largest;
+    found.from_reference = largest + model->output_count;
+    const size_t past = (uintptr_t)memory % TFLM_ALIGNMENT;
+    result = run(golden, &found, memory + (TFLM_ALIGNMENT - past) % TFLM_ALIGNMENT, model->arena_size);
+  }
+  free(largest);
+  free(memory);
+  return result;
+}

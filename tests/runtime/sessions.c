@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scenarios of open sessions; `sessions NAME` runs one and exits with 0 if it went as it should. */
+#define _DEFAULT_SOURCE
+
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "scenario.h"
+
+static TFLM_ALIGNED uint8_t other_arena[16384];
+
+static const int8_t dense_input[] = {DENSE_INPUT};
+static const int8_t dense_expected[] = {DENSE_EXPECTED};
+
+/* White box: where host_process.c keeps the helper's process id. */
+static pid_t helper(const tflm_session *of) { return (pid_t)of->handle[1]; }
+
+static void open_dense(void) {
+  EXPECT_STATUS(tflm_open(&session, &dense_model, arena, dense_model.arena_size, TFLM_CHECK_DATA), TFLM_OK);
+}
+
+static void run_dense(tflm_session *of) {
+  memcpy(tflm_input(of, 0), dense_input, sizeof dense_input);
+  EXPECT_STATUS(tflm_invoke(of), TFLM_OK);
+  EXPECT(memcmp(tflm_output(of, 0), dense_expected, sizeof dense_expected) == 0);
+}
+
+static void answers(void) {
+  open_dense();
+  run_dense(&session);
+  run_dense(&session);
+  EXPECT((uintptr_t)tflm_input(&session, 0) % TFLM_ALIGNMENT == 0);
+  EXPECT((uintptr_t)tflm_output(&session, 0) % TFLM_ALIGNMENT == 0);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  expect_no_child();
+}
+
+static void several_tensors(void) {
+  EXPECT_STATUS(tflm_open(&session, &pair_model, arena, pair_model.arena_size, TFLM_CHECK_DATA), TFLM_OK);
+  float *const a = tflm_input(&session, 0), *const b = tflm_input(&session, 1);
+  for (int i = 0; i < 5; ++i) {
+    a[i] = (float)i;
+    b[i] = 0.25f;
+  }
+  EXPECT_STATUS(tflm_invoke(&session), TFLM_OK);
+  const float *const sum = tflm_output(&session, 0), *const product = tflm_output(&session, 1);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT(sum[i] == (float)i + 0.25f);
+    EXPECT(product[i] == (float)i * 0.25f);
+  }
+  EXPECT(tflm_input(&session, 2) == NULL && tflm_output(&session, 2) == NULL);
+  EXPECT(tflm_input(&session, (size_t)-1) == NULL && tflm_output(&session, (size_t)-1) == NULL);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+}
+
+static void shared_arena(void) {
+  const tflm_model *const model = &bottleneck_model;
+  EXPECT(model->inputs[0].bytes + model->outputs[0].bytes > model->arena_size);
+  EXPECT_STATUS(tflm_open(&session, model, arena, model->arena_size, 0), TFLM_OK);
+  float *const input = tflm_input(&session, 0);
+  for (int i = 0; i < 1024; ++i) input[i] = 2.0f;
+  EXPECT_STATUS(tflm_invoke(&session), TFLM_OK);
+  const float *const output = tflm_output(&session, 0);
+  for (int i = 0; i < 1024; ++i) EXPECT(output[i] == 2048.0f);
+  EXPECT((const uint8_t *)(output + 1024) <= arena + model->arena_size);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+}
+
+static void closed(void) {
+  open_dense();
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  EXPECT_STATUS(tflm_close(&session), TFLM_NOT_OPEN);
+  EXPECT_STATUS(tflm_invoke(&session), TFLM_NOT_OPEN);
+  EXPECT(tflm_input(&session, 0) == NULL && tflm_output(&session, 0) == NULL);
+  open_dense();
+  run_dense(&session);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+}
+
+static void failing_invoke(void) {
+  EXPECT_STATUS(tflm_open(&session, &outside_model, arena, outside_model.arena_size, 0), TFLM_OK);
+  int32_t *const index = tflm_input(&session, 0);
+  *index = 1000;
+  EXPECT_STATUS(tflm_invoke(&session), TFLM_BACKEND_FAILED);
+  *index = 3;
+  EXPECT_STATUS(tflm_invoke(&session), TFLM_OK);
+  EXPECT(*(const int8_t *)tflm_output(&session, 0) == 3);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+}
+
+static void lose_helper(int by_signal) {
+  const int before = open_descriptors();
+  open_dense();
+  run_dense(&session);
+  EXPECT(kill(helper(&session), by_signal) == 0);
+  EXPECT_STATUS(tflm_invoke(&session), TFLM_BACKEND_DIED);
+  EXPECT_STATUS(tflm_invoke(&session), TFLM_BACKEND_DIED);
+  EXPECT(tflm_input(&session, 0) != NULL);
+  expect_no_child();
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  EXPECT(open_descriptors() == before);
+  open_dense();
+  run_dense(&session);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+}
+
+static void killed(void) { lose_helper(SIGKILL); }
+
+static void hung(void) { lose_helper(SIGSTOP); }
+
+static void two_sessions(void) {
+  static tflm_session second;
+  open_dense();
+  EXPECT_STATUS(tflm_open(&second, &dense_model, other_arena, sizeof other_arena, 0), TFLM_OK);
+  run_dense(&second);
+  run_dense(&session);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  run_dense(&second);
+  EXPECT_STATUS(tflm_close(&second), TFLM_OK);
+  expect_no_child();
+}
+
+static void ignore(int number) { (void)number; }
+
+/* A timer that interrupts system calls must change nothing. */
+static void many_invokes(void) {
+  const int before = open_descriptors();
+  open_dense();
+  struct sigaction action = {.sa_handler = ignore};
+  EXPECT(sigaction(SIGALRM, &action, NULL) == 0);
+  const struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
+  const int during = open_descriptors();
+  EXPECT(setitimer(ITIMER_REAL, &often, NULL) == 0);
+  for (int i = 0; i < 1000; ++i) run_dense(&session);
+  EXPECT(setitimer(ITIMER_REAL, &never, NULL) == 0);
+  EXPECT(open_descriptors() == during);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  EXPECT(open_descriptors() == before);
+}
+
+static void interrupt_key(void) {
+  open_dense();
+  EXPECT(kill(helper(&session), SIGINT) == 0);
+  run_dense(&session);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+}
+
+static void ignored_children(void) {
+  EXPECT(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+  answers();
+}
+
+static void closed_stdio(void) {
+  const int out = dup(STDOUT_FILENO);
+  (void)close(STDIN_FILENO);
+  (void)close(STDOUT_FILENO);
+  (void)close(STDERR_FILENO);
+  const tflm_status opened = tflm_open(&session, &dense_model, arena, sizeof arena, 0);
+  const tflm_status small = tflm_open(&(tflm_session){0}, &dense_model, other_arena, 600, 0);
+  (void)dup2(out, STDOUT_FILENO);
+  EXPECT_STATUS(opened, TFLM_OK);
+  EXPECT_STATUS(small, TFLM_ARENA_TOO_SMALL);
+  run_dense(&session);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+}
+
+int main(int argc, char **argv) {
+  static const scenario scenarios[] = {
+      SCENARIO(answers),       SCENARIO(several_tensors),  SCENARIO(shared_arena),
+      SCENARIO(closed),        SCENARIO(failing_invoke),   SCENARIO(killed),
+      SCENARIO(hung),          SCENARIO(two_sessions),     SCENARIO(many_invokes),
+      SCENARIO(interrupt_key), SCENARIO(ignored_children), SCENARIO(closed_stdio),
+  };
+  return run_named(argc, argv, scenarios, sizeof scenarios / sizeof *scenarios);
+}
