@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What CMake says of wrong calls, when it configures."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from projects import ROOT, Project
+
+HEAD = """cmake_minimum_required(VERSION 3.22)
+project(scenario LANGUAGES C)
+enable_testing()
+find_package(tflm_build CONFIG REQUIRED)
+"""
+
+CASES = {
+    "add_tflm_model(m SRC m.keras CALIBRATON c.npz)": (
+        "m: add_tflm_model got the unknown keyword 'CALIBRATON'; did you mean CALIBRATION?"
+    ),
+    "add_tflm_model(m SRC m.keras quantise int8)": (
+        "m: add_tflm_model got the unknown keyword 'quantise'; did you mean QUANTIZE?"
+    ),
+    "add_tflm_model(m SRC m.keras XYZ 1)": (
+        "m: add_tflm_model got the unknown keyword 'XYZ'; "
+        "allowed: SRC, CALIBRATION, TEST_DATA, QUANTIZE, IO_TYPE, MAX_LSB"
+    ),
+    "add_tflm_model(m)": "m: add_tflm_model needs SRC; got none; pass SRC <trained model>",
+    "add_tflm_model(m SRC)": "m: add_tflm_model needs a value for SRC; got none; pass SRC <value>",
+    'add_tflm_model(m SRC "" QUANTIZE int8)': "m: add_tflm_model needs a value for SRC; got ''; pass SRC <value>",
+    "add_tflm_model(m SRC QUANTIZE int8)": "m: add_tflm_model needs a value for SRC; got 'QUANTIZE'",
+    "add_tflm_model(m SRC m.keras SRC m.keras)": "m: add_tflm_model got SRC twice; pass it once",
+    "add_tflm_model(m SRC no.keras)": "m: add_tflm_model got SRC 'no.keras', which neither exists in",
+    "add_tflm_model(m SRC m.keras CALIBRATION no.npz)": "m: add_tflm_model got CALIBRATION 'no.npz', which neither",
+    "tflm_add_model_test(m)": (
+        "m: tflm_add_model_test needs a model; got 'm', which is none; call add_tflm_model(m ...) first"
+    ),
+}
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Project:
+    """Make a project that has a source but no call yet."""
+    (tmp_path / "source").mkdir()
+    shutil.copy(ROOT / "examples" / "hello_world" / "hello_world.keras", tmp_path / "source" / "m.keras")
+    return Project(tmp_path / "source", tmp_path / "build", "Ninja")
+
+
+@pytest.mark.parametrize("call", CASES)
+def test_wrong_call(call: str, scenario: Project) -> None:
+    (scenario.source / "CMakeLists.txt").write_text(HEAD + call + "\n")
+    output = scenario.configure(check=False)
+    assert f"tflm-build: error: {CASES[call]}" in output
+
+
+def test_no_python_with_the_package(scenario: Project, tmp_path: Path) -> None:
+    (scenario.source / "CMakeLists.txt").write_text(HEAD)
+    python = tmp_path / "python3"
+    python.write_text(f"#!/bin/sh\nexec '{sys.executable}' -I -S \"$@\"\n")  # it has no packages at all
+    python.chmod(0o755)
+    output = scenario.configure(f"-DTFLM_BUILD_PYTHON={python}", check=False)
+    assert "tflm-build: error: find_package: no Python has tflm_build 0.1.0; tried: " in output
+    assert "No module named" in output
+    assert "pip install tflm-build==0.1.0, or set TFLM_BUILD_PYTHON to the Python that has it" in output
+
+
+def test_a_project_without_c(scenario: Project) -> None:
+    (scenario.source / "CMakeLists.txt").write_text(HEAD.replace("LANGUAGES C", "LANGUAGES NONE"))
+    output = scenario.configure(check=False)
+    assert (
+        "tflm-build: error: find_package: the generated code is C; got the languages NONE; add C to project()" in output
+    )
+
+
+def test_two_models_in_two_folders(scenario: Project) -> None:
+    """A package found in one folder serves them all; the runtime is built once."""
+    lines = "add_tflm_model({0} SRC ../m.keras)\ntflm_add_model_test({0})\n"
+    (scenario.source / "CMakeLists.txt").write_text(HEAD + "add_subdirectory(a)\nadd_subdirectory(b)\n")
+    for folder in ("a", "b"):
+        (scenario.source / folder).mkdir()
+        text = "find_package(tflm_build CONFIG REQUIRED)\n" + lines.format(f"model_{folder}")
+        (scenario.source / folder / "CMakeLists.txt").write_text(text)
+    scenario.configure()
+    scenario.make()
+    assert "100% tests passed, 0 tests failed out of 2" in scenario.ctest()

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input: one line that says what to do, exit 1, and nothing written."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hand_made import Model, Op, Tensor, flatbuffer
+from interpreters import HELLO_WORLD, Run
+
+KERAS = HELLO_WORLD / "hello_world.keras"
+INT8 = ["--quantize", "int8"]
+
+
+def calibrated(folder: Path, **arrays: object) -> list[str]:
+    path = folder / "data.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return [*INT8, "--calibration", str(path)]
+
+
+def source(folder: Path, name: str, content: bytes) -> list[str]:
+    path = folder / name
+    path.write_bytes(content)
+    return ["--src", str(path)]
+
+
+def make_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def killer(folder: Path) -> list[str]:
+    """Leave out the axes that TFLM's MEAN reads without looking whether they are there."""
+    tensors = [Tensor("x", (1, 4), "int8", 0.5), Tensor("y", (1,), "int8", 0.5)]
+    model = Model("killer", tensors, [Op("MEAN", "ReducerOptions", (0,), (1,))], (0,), (1,), 0)
+    return source(folder, "m.tflite", flatbuffer(model))
+
+
+def hybrid(folder: Path) -> list[str]:
+    """Put int8 weights under float32 activations, as dynamic-range quantization does."""
+    tensors = [
+        Tensor("x", (1, 4), "float32"),
+        Tensor("w", (3, 4), "int8", 0.5, 0, np.ones((3, 4), np.int8)),
+        Tensor("y", (1, 3), "float32"),
+    ]
+    model = Model("hybrid", tensors, [Op("FULLY_CONNECTED", "FullyConnectedOptions", (0, 1, -1), (2,))], (0,), (2,), 0)
+    return source(folder, "m.tflite", flatbuffer(model))
+
+
+Case = Callable[[Path, Path], list[str]]
+
+CASES: dict[str, tuple[Case, str]] = {
+    "missing source": (
+        lambda tmp, _: ["--src", str(tmp / "no.keras")],
+        r"SRC '.*no.keras' cannot be read: No such file",
+    ),
+    "source is a folder": (lambda tmp, _: ["--src", str(make_folder(tmp / "d.keras"))], "Is a directory"),
+    "unknown extension": (lambda tmp, _: source(tmp, "m.onnx", b"x"), r"SRC got 'm.onnx'; allowed: .keras"),
+    "keras file of garbage": (lambda tmp, _: source(tmp, "m.keras", b"garbage"), r"SRC is not a model that Keras"),
+    "h5 file of garbage": (lambda tmp, _: source(tmp, "m.h5", b"garbage"), r"SRC is not a model that Keras"),
+    "lambda layer": (
+        lambda _, models: ["--src", str(models / "lambda.keras")],
+        r"SRC is not a model that Keras.*Lambda",
+    ),
+    "free size": (
+        lambda _, models: ["--src", str(models / "free_size.keras")],
+        r"TFLM needs fixed sizes; fix every size",
+    ),
+    "tflite file of garbage": (
+        lambda tmp, _: source(tmp, "m.tflite", b"garbage"),
+        "is not a valid TensorFlow Lite model",
+    ),
+    "empty tflite": (lambda tmp, _: source(tmp, "m.tflite", b""), "is not a valid TensorFlow Lite model"),
+    "no calibration": (
+        lambda *_: ["--src", str(KERAS), *INT8],
+        "QUANTIZE int8 needs CALIBRATION data; got none; pass an .npz with one array per input",
+    ),
+    "unknown quantization": (
+        lambda *_: ["--src", str(KERAS), "--quantize", "int4"],
+        "QUANTIZE got 'int4'; allowed: none,",
+    ),
+    "float16": (lambda *_: ["--src", str(KERAS), "--quantize", "float16"], "TFLM cannot run dynamic-range or float16"),
+    "wrong shape": (
+        lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.zeros((5, 2), np.float32))],
+        r"CALIBRATION 'data.npz' for input 'x' has shape \(5, 2\); allowed: \(samples, 1\)",
+    ),
+    "wrong name": (
+        lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, a=np.zeros((5, 1)), b=np.zeros((5, 1)))],
+        "has the arrays a, b; the model's inputs are x",
+    ),
+    "wrong type": (
+        lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.array([["a"], ["b"]]))],
+        r"has elements of <U1; allowed: floating point or integers",
+    ),
+    "no samples": (lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.zeros((0, 1), "f"))], "holds no sample"),
+    "not finite": (
+        lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.array([[1.0], [np.nan], [np.inf]], "f"))],
+        "has 2 values that are NaN or infinite",
+    ),
+    "pickled": (
+        lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.array([{}], dtype=object))],
+        "holds pickled Python objects, which may run code",
+    ),
+    "missing calibration": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", str(tmp / "no.npz")],
+        r"CALIBRATION 'no.npz' cannot be read: No such file",
+    ),
+    "garbage calibration": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", source(tmp, "g.npz", b"PK\x03\x04garbage")[1]],
+        "CALIBRATION 'g.npz' is not a valid .npz file",
+    ),
+    "calibration of another kind": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", source(tmp, "c.csv", b"1,2")[1]],
+        "CALIBRATION got 'c.csv'; allowed: .npz or .npy",
+    ),
+    "no random samples": (
+        lambda *_: ["--src", str(KERAS), *INT8, "--calibration", "random:0"],
+        "random data is random:N with N from 1",
+    ),
+    "a model that kills the interpreter": (
+        lambda tmp, _: killer(tmp),
+        r"TFLM cannot run this model: .*the interpreter was ended by SIG",
+    ),
+    "a model that TFLM refuses": (
+        lambda tmp, _: hybrid(tmp),
+        "TFLM cannot run this model: Input type: FLOAT32 with filter type: INT8 not supported",
+    ),
+    "op without a kernel": (
+        lambda _, models: ["--src", str(models / "gelu.keras")],
+        r"layer '.*' needs the op GELU, for which TFLM has no kernel",
+    ),
+    "out of tolerance": (
+        lambda *_: [
+            "--src",
+            str(KERAS),
+            "--quantize",
+            "int16x8",
+            "--calibration",
+            str(HELLO_WORLD / "calibration.npz"),
+            "--max-lsb",
+            "0",
+        ],
+        r"of TFLM differs from LiteRT's reference kernels by [1-9]\d* in golden vector \d+; allowed: 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input(case: str, tflm_build: Run, keras_models: Path, tmp_path: Path) -> None:
+    make, message = CASES[case]
+    out = tmp_path / "out"
+    result = tflm_build("convert", "--name", "model", *make(tmp_path, keras_models), "--out-dir", out, "--quiet")
+    assert result.returncode == 1, result
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if ": note: " not in line]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("tflm-build: error: model: ")
+    assert re.search(message, lines[0]), lines[0]
+    assert not out.exists()

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated C: clean for every compiler and standard, and right where it computes."""
+
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from interpreters import ROOT, read_manifest
+
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+C, CXX = ("-x c -std=c99", "-x c -std=c11"), ("-x c++ -std=c++11", "-x c++ -std=c++17")
+INCLUDE = f"-I{ROOT / 'runtime' / 'include'}"
+
+
+COMPILERS = [
+    f"{compiler} {standard}"
+    for compiler, standards in {"gcc": C, "clang": C, "g++": CXX, "clang++": CXX}.items()
+    for standard in standards
+]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("model", ["hello_world", "cnn"])
+def test_no_compiler_has_anything_to_say(model: str, compiler: str, request: pytest.FixtureRequest) -> None:
+    folder: Path = request.getfixturevalue(model)
+    for source in sorted(folder.glob("*.c")):
+        command = [*compiler.split(), *WARNINGS, INCLUDE, "-fsyntax-only", str(source)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+PROGRAM = """
+#include <stdio.h>
+#include "hello_world.h"
+int main(void) {
+  float real;
+  while (scanf("%a", &real) == 1) {
+    const int8_t element = hello_world_quantize_input_0(real);
+    printf("%d %a\\n", element, hello_world_dequantize_output_0(element));
+  }
+  return 0;
+}
+"""
+
+
+def test_helpers_round_and_clamp(hello_world: Path, tmp_path: Path) -> None:
+    """Compare with exact fractions; they know nothing of float32, so a tie within a rounding may go either way."""
+    (tmp_path / "main.c").write_text(PROGRAM)
+    program = tmp_path / "main"
+    flags = ["-std=c99", "-fsanitize=undefined", "-fno-sanitize-recover=all", f"-I{hello_world}"]
+    subprocess.run(["gcc", *flags, tmp_path / "main.c", "-o", program], check=True)
+
+    generator = np.random.default_rng(11)
+    reals = np.concatenate([
+        generator.uniform(-1, 8, 2000), [0, -0.0, 3e38, -3e38, np.inf, -np.inf, np.nan, 1e-45],
+    ]).astype(np.float32)  # fmt: skip
+    text = "\n".join(float(real).hex() if np.isfinite(real) else str(real) for real in reals)
+    output = subprocess.run([program], input=text, capture_output=True, text=True, check=True).stdout.split("\n")
+
+    manifest = read_manifest(hello_world)
+    x, y = manifest["inputs"][0], manifest["outputs"][0]
+    x_scale, y_scale = (Fraction(float(np.float32(tensor["scale"]))) for tensor in (x, y))
+    for real, line in zip(reals, output, strict=False):
+        element, back = line.split()
+        if np.isfinite(real):
+            steps = Fraction(float(real)) / x_scale
+            exact = min(max(steps + x["zero_point"], Fraction(-128)), Fraction(127))
+            assert abs(int(element) - exact) <= Fraction(1, 2) + Fraction(1, 10000)
+        else:
+            assert int(element) == (127 if real > 0 else -128)
+        expected = y_scale * (int(element) - y["zero_point"])
+        assert float.fromhex(back) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_ops_compile_against_real_tflm_headers(cnn: Path, tmp_path: Path) -> None:
+    """The headers are a vendor's fork, which renames the namespace; see CONTRIBUTING.md."""
+    headers = ROOT / ".venv" / "tflm" / "xmos_ai_tools" / "runtime" / "include"
+    command = [
+        "g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti", "-Dtflite=tflite_micro",
+        "-isystem", str(headers), "-isystem", "/usr/include/gemmlowp", "-c", str(cnn / "cnn_ops.cc"),
+        "-o", str(tmp_path / "ops.o"),
+    ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    symbols = subprocess.run(["nm", "-C", tmp_path / "ops.o"], capture_output=True, text=True, check=True).stdout
+    assert " T cnn_op_resolver\n" in symbols
+    for used in read_manifest(cnn)["ops"]:
+        assert f"Register_{used['op']}(" in symbols

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one table of options: the command, CMake and the documentation say the same."""
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+from interpreters import ROOT, Run
+
+import tflm_build
+from tflm_build.errors import TflmBuildError
+from tflm_build.options import Options
+
+NAMES = [field.name for field in dataclasses.fields(Options)]
+
+
+def test_cmake_has_a_keyword_for_every_option_and_no_other() -> None:
+    text = (ROOT / "cmake" / "TflmBuild.cmake").read_text()
+    body = text[text.index("function(add_tflm_model name)") :]
+    keywords = [word for kind in ("files", "values") for word in re.search(rf"set\({kind} (.*?)\)", body)[1].split()]  # type: ignore[index]
+    assert sorted(keywords) == sorted(name.upper() for name in NAMES if name != "name")
+    synopsis = text[text.index("add_tflm_model(<name>") : text.index("Compile a trained model")]
+    assert all(re.search(rf"\b{keyword}\b", synopsis) for keyword in keywords)
+
+
+def test_the_documentation_lists_every_option_and_choice() -> None:
+    rows = re.findall(
+        r"^\| `--([a-z-]+)` \| (.*?) \| (.*?) \|", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE
+    )
+    assert [option.replace("-", "_") for option, _, _ in rows] == NAMES
+    for field, (_, keyword, values) in zip(dataclasses.fields(Options), rows, strict=True):
+        assert field.name == "name" or keyword == f"`{field.name.upper()}`"
+        assert all(f"`{choice}`" in values for choice in field.metadata["choices"] or ())
+
+
+def test_the_command_has_every_option(tflm_build: Run) -> None:
+    text = tflm_build("convert", "--help").stdout
+    assert all(f"--{name.replace('_', '-')} " in text for name in NAMES)
+
+
+@pytest.mark.parametrize(("file", "pattern"), [
+    ("cmake/tflm_build-config-version.cmake", r'set\(PACKAGE_VERSION "(.*)"\)'),
+    ("MODULE.bazel", r'version = "(.*)"'),
+])  # fmt: skip
+def test_all_build_systems_see_one_version(file: str, pattern: str) -> None:
+    assert re.findall(pattern, (ROOT / file).read_text()) == [tflm_build.__version__]
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a-b", "a b", "int", "class", "_x", "ä", "a;b", "../x"])
+def test_a_name_that_is_no_c_identifier(name: str) -> None:
+    with pytest.raises(TflmBuildError, match="NAME becomes a C symbol; got"):
+        Options(name=name, src="m.keras")
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"quantize": "dynamic"}, "QUANTIZE got 'dynamic'; allowed: none, int8, int16x8; TFLM cannot run"),
+    ({"io_type": "int8"}, "IO_TYPE got 'int8'; allowed: auto, float32"),
+    ({"max_lsb": -1}, "MAX_LSB got -1; allowed: 0 and more"),
+])  # fmt: skip
+def test_values_that_are_not_allowed(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(TflmBuildError, match=message):
+        Options(name="m", src="m.keras", **values)
