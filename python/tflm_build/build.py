@@ -27,7 +27,7 @@ __all__ = ["STAGES", "Result", "build"]
 
 STAGES: Final = 5
 
-_CONVERTER: Final = Task("convert_keras", "TensorFlow", seconds=3600, gigabytes=32)
+_CONVERTER: Final = Task("tflm_build.convert_keras", "TensorFlow", seconds=3600, gigabytes=32)
 
 # Nothing of the machine may decide the bytes; the rest keeps TensorFlow from talking and from looking for a GPU.
 _CONVERTER_ENVIRONMENT: Final = {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a task in a child process with limits, so that its death is an error here and never a crash.
 
-A task is a function in a module of this package that takes and returns a dict of lists of numpy arrays, bytes, and
-values that JSON knows. Both travel as an .npz file, read without pickle.
+A task is a function in a module of its own that takes and returns a dict of lists of numpy arrays, bytes, and values
+that JSON knows. Both travel as an .npz file, read without pickle.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ class Task:
     """What a child does, and what it may use.
 
     Attributes:
-        module: the module of this package that has a function `run(request) -> response`.
+        module: the module that has the function `run(request) -> response`.
         title: who is to blame in an error, such as "TensorFlow".
         seconds: wall-clock limit.
         gigabytes: limit of address space.
@@ -172,7 +172,7 @@ def _serve(module: str, gigabytes: str, folder: str) -> None:
     _limit_memory(int(gigabytes))
     request = _unpack(Path(folder, "request").read_bytes())
     try:
-        answer = importlib.import_module(f"tflm_build.{module}").run(request)
+        answer = importlib.import_module(module).run(request)
     except TflmBuildError as error:
         answer = {"error": str(error), "trace": ""}
     except MemoryError:

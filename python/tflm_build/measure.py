@@ -15,7 +15,7 @@ __all__ = ["Measurement", "measure"]
 
 Array = np.ndarray[Any, Any]
 
-_INTERPRETER: Final = Task("run_tflm", "TFLM", seconds=600, gigabytes=4)
+_INTERPRETER: Final = Task("tflm_build.run_tflm", "TFLM", seconds=600, gigabytes=4)
 
 
 @dataclass(frozen=True)

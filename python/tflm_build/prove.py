@@ -17,7 +17,7 @@ __all__ = ["Proof", "prove"]
 
 Array = np.ndarray[Any, Any]
 
-_REFERENCE: Final = Task("run_litert", "LiteRT", seconds=600, gigabytes=8)
+_REFERENCE: Final = Task("tflm_build.run_litert", "LiteRT", seconds=600, gigabytes=8)
 
 _FLOAT_TOLERANCE: Final = 1e-5
 """Of the largest magnitude in an output: both run the same float32 algorithm and only add in another order, where

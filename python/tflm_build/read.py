@@ -13,7 +13,7 @@ __all__ = ["Source", "read_source"]
 
 _KINDS: Final = {".keras": "keras", ".h5": "h5", ".hdf5": "h5", ".tflite": "tflite"}
 
-_VERIFIER: Final = Task("run_litert", "LiteRT", seconds=60, gigabytes=8)
+_VERIFIER: Final = Task("tflm_build.run_litert", "LiteRT", seconds=60, gigabytes=8)
 
 
 @dataclass(frozen=True)

@@ -2,64 +2,29 @@
 """Children that crash, hang, eat memory or raise are errors here, with their last words."""
 
 import os
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import tflm_build
 from tflm_build.child import Task, run_in_child
 from tflm_build.errors import TflmBuildError
 
-TASKS = """
-import ctypes, os, sys, time
-from tflm_build.errors import TflmBuildError
 
-def run(request):
-    what = request["what"]
-    if what == "echo":
-        print("libraries print where they should not")
-        return request
-    if what == "die":
-        print("about to die", file=sys.stderr, flush=True)
-        ctypes.string_at(0)
-    if what == "exit":
-        os._exit(3)
-    if what == "hang":
-        if os.fork() == 0:
-            time.sleep(1000)
-        open(request["file"], "w").write(str(os.getpgid(0)))
-        time.sleep(1000)
-    if what == "eat":
-        return {"size": len(bytearray(8 << 30))}
-    if what == "refuse":
-        raise TflmBuildError("this is\\nrefused")
-    raise KeyError("surprise")
-"""
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the child import `child_tasks`."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 
-@pytest.fixture
-def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Add a module to the package for the time of a test."""
-    (tmp_path / "tflm_build").mkdir()
-    for path in Path(tflm_build.__file__).parent.glob("*.py"):
-        (tmp_path / "tflm_build" / path.name).symlink_to(path)
-    (tmp_path / "tflm_build" / "test_tasks.py").write_text(TASKS)
-    monkeypatch.setattr("tflm_build.child._import_path", lambda: {"PYTHONPATH": str(tmp_path)})
-    yield "test_tasks"
-    assert not sys.modules.get("tflm_build.test_tasks")
-
-
-def test_a_message_travels_both_ways(task: str) -> None:
+def test_a_message_travels_both_ways() -> None:
     request: dict[str, Any] = {
         "what": "echo", "bytes": b"\0\xff", "text": "ä", "none": None,
         "list": [np.zeros(2, np.int8), np.ones((1, 1), "f")], "numbers": [1, 2.5],
     }  # fmt: skip
-    answer = run_in_child(Task(task, "Echo", 60, 4), request)
+    answer = run_in_child(Task("child_tasks", "Echo", 60, 4), request)
     assert {key: answer[key] for key in ("what", "bytes", "text", "none", "numbers")} == {
         key: request[key] for key in ("what", "bytes", "text", "none", "numbers")
     }
@@ -75,15 +40,15 @@ def test_a_message_travels_both_ways(task: str) -> None:
     ("refuse", "^this is refused$"),
     ("surprise", "^KeyError: 'surprise'$"),
 ])  # fmt: skip
-def test_a_failing_child_is_an_error(what: str, message: str, task: str) -> None:
+def test_a_failing_child_is_an_error(what: str, message: str) -> None:
     with pytest.raises(TflmBuildError, match=message):
-        run_in_child(Task(task, "Tester", 60, 4), {"what": what})
+        run_in_child(Task("child_tasks", "Tester", 60, 4), {"what": what})
 
 
-def test_a_hanging_child_is_ended_with_all_that_it_forked(task: str, tmp_path: Path) -> None:
+def test_a_hanging_child_is_ended_with_all_that_it_forked(tmp_path: Path) -> None:
     file = tmp_path / "group"
     with pytest.raises(TflmBuildError, match=r"^Tester gave no answer within 3 s and was ended$"):
-        run_in_child(Task(task, "Tester", 3, 4), {"what": "hang", "file": str(file)})
+        run_in_child(Task("child_tasks", "Tester", 3, 4), {"what": "hang", "file": str(file)})
     group = int(file.read_text())
     for _ in range(100):  # the last of the group has to be reaped first, which is init's task
         try:
