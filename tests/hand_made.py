@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-TYPES = {"float32": 0, "int32": 2, "int8": 9}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TYPES = {"float32": 0, "int32": 2, "string": 5, "int16": 7, "int8": 9, "resource": 13, "uint32": 15, "int4": 17}
 
 schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
 flatbuffers: Any = importlib.import_module("flatbuffers")
@@ -23,15 +27,17 @@ class Tensor(NamedTuple):
     scale: float = 0.0
     zero_point: int = 0
     data: np.ndarray[Any, Any] | None = None
+    variable: bool = False
 
 
 class Op(NamedTuple):
-    """An operator over tensor indices, with the class name of its options."""
+    """An operator over tensor indices, with the class name and fields of its options; any unknown code is custom."""
 
     code: str
     options: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 class Model(NamedTuple):
@@ -61,6 +67,7 @@ def _tensor_table(model: Model, buffers: list[Any]) -> list[Any]:
             buffer.data = np.frombuffer(tensor.data.tobytes(), np.uint8)
             table.buffer = len(buffers)
             buffers.append(buffer)
+        table.isVariable = tensor.variable
         tables.append(table)
     return tables
 
@@ -73,13 +80,17 @@ def flatbuffer(model: Model) -> bytes:
     root.version, root.subgraphs, root.buffers, root.operatorCodes = 3, [subgraph], buffers, []
     for index, op in enumerate(model.ops):
         code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, op.code)
+        code.builtinCode = getattr(schema.BuiltinOperator, op.code, schema.BuiltinOperator.CUSTOM)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        code.customCode = None if hasattr(schema.BuiltinOperator, op.code) else op.code
         code.version = 1
         root.operatorCodes.append(code)
         operator = schema.OperatorT()
         operator.opcodeIndex, operator.inputs, operator.outputs = index, list(op.inputs), list(op.outputs)
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, op.options)
-        operator.builtinOptions = getattr(schema, f"{op.options}T")()
+        if op.options:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, op.options)
+            operator.builtinOptions = getattr(schema, f"{op.options}T")()
+            vars(operator.builtinOptions).update(op.settings)
         subgraph.operators.append(operator)
     builder = flatbuffers.Builder(1024)
     builder.Finish(root.Pack(builder), b"TFL3")
