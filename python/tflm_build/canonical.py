@@ -29,10 +29,14 @@ class Canonical:
     outputs: tuple[str, ...]
 
 
-def canonicalize(flatbuffer: bytes) -> Canonical:
+def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
     """Strip names, metadata and calibration ranges, drop unread buffers, share equal data, align every buffer.
 
     Tensors and operators keep their order. Doing it twice changes nothing.
+
+    Args:
+        flatbuffer: the model.
+        keep_names: leave the names of tensors and subgraphs in it.
 
     Raises:
         TflmBuildError: the bytes are not a TensorFlow Lite model.
@@ -46,9 +50,10 @@ def canonicalize(flatbuffer: bytes) -> Canonical:
     model.metadataBuffer = None
     model.metadata = [entry for entry in model.metadata or [] if entry.name in _KEPT_METADATA] or None
     for subgraph in model.subgraphs:
-        subgraph.name = None
+        subgraph.name = subgraph.name if keep_names else None
         subgraph.debugMetadataIndex = -1
         for tensor in subgraph.tensors or []:
+            tensor.name = tensor.name if keep_names else None
             _strip_tensor(tensor)
         for operator in subgraph.operators or []:
             operator.debugMetadataIndex = -1
@@ -58,7 +63,6 @@ def canonicalize(flatbuffer: bytes) -> Canonical:
 
 def _strip_tensor(tensor: Any) -> None:
     """Remove from a tensor what no interpreter reads."""
-    tensor.name = None
     tensor.shapeSignature = None
     tensor.hasRank = tensor.hasRank and not len(tensor.shape if tensor.shape is not None else ())
     parameters = tensor.quantization

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planned memory: nothing lies on anything that lives, nothing answers otherwise, and the arena shrinks."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hand_made import Model, Op, Tensor, flatbuffer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from interpreters import Run, litert_outputs, tflm_outputs
+
+from tflm_build import plan as plan_module
+from tflm_build.canonical import canonicalize
+from tflm_build.child import Task, run_in_child
+from tflm_build.flatbuffer import load, schema, store
+from tflm_build.plan import Block, greedy_head, lifetimes, lower_bound, make_plan, place, with_plan
+
+METADATA = b"OfflineMemoryAllocation"
+
+
+@pytest.fixture(scope="module")
+def quantized(tflm_build: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Quantize the models of `save_plan_models.py`: the folder of all their files."""
+    folder = tmp_path_factory.mktemp("plan models")
+    subprocess.run([sys.executable, Path(__file__).with_name("save_plan_models.py"), folder], check=True)
+    for name in ("mobilenet", "branching"):
+        result = tflm_build(
+            "convert", "--name", name, "--src", folder / f"{name}.keras", "--quantize", "int8",
+            "--calibration", "random:8", "--out-dir", folder,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+    return folder
+
+
+def unplanned(data: bytes) -> bytes:
+    """Leave the planning to TFLM, whatever the command decided."""
+    model = load(data)
+    model.metadata = None
+    return canonicalize(store(model)).flatbuffer
+
+
+def measure(data: bytes, inputs: np.ndarray[Any, Any]) -> tuple[int, np.ndarray[Any, Any]]:
+    """Return the smallest arena and what TFLM answers in it."""
+    task = Task("tflm_build.run_tflm", "TFLM", seconds=600, gigabytes=4)
+    answer = run_in_child(task, {"flatbuffer": data, "inputs": [inputs], "output_count": 1})
+    return answer["arena"], answer["outputs"][0]
+
+
+def tflm_head(data: bytes, capfd: pytest.CaptureFixture[str]) -> int:
+    """Ask TFLM how many bytes its planned memory takes."""
+    from tflite_micro import runtime
+
+    capfd.readouterr()
+    runtime.Interpreter.from_bytes(data, arena_size=1 << 20).print_allocations()
+    match = re.search(r"allocation head (\d+) bytes", capfd.readouterr().err)
+    assert match
+    return int(match[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "greedy", "arena"), [("mobilenet", 55_296, 73_728, 85_792), ("branching", 4_608, 5_888, None)]
+)
+def test_the_arena_shrinks_to_the_lower_bound_and_no_answer_changes(
+    quantized: Path, capfd: pytest.CaptureFixture[str], name: str, bound: int, greedy: int, arena: int | None
+) -> None:
+    data = unplanned((quantized / f"{name}.tflite").read_bytes())
+    plan = make_plan(data)
+    assert plan
+    assert (plan.head, plan.lower_bound, plan.greedy_head) == (bound, bound, greedy)
+    planned = with_plan(data, plan)
+    assert canonicalize(planned).flatbuffer == planned
+    assert tflm_head(data, capfd) == greedy
+    assert tflm_head(planned, capfd) == bound
+
+    shape = load(data).subgraphs[0].tensors[load(data).subgraphs[0].inputs[0]].shape
+    inputs = np.random.RandomState(3).randint(-128, 128, (20, *shape)).astype(np.int8)
+    arena_before, before = measure(data, inputs)
+    arena_after, after = measure(planned, inputs)
+    assert arena_before - arena_after == greedy - bound
+    assert arena is None or arena_after <= arena
+    assert np.array_equal(before, after)
+    assert len({output.tobytes() for output in after}) > 1
+    for vector in inputs:
+        assert np.array_equal(litert_outputs(data, [vector])[0], litert_outputs(planned, [vector])[0])
+
+
+def random_network(seed: int) -> Model:
+    """Make a network whose operators read whatever came before them."""
+    generator = np.random.RandomState(seed)
+    tensors = [Tensor("x", (1, 8), "float32")]
+    activations, ops = [0], []
+    for _ in range(12):
+        left = activations[generator.randint(len(activations))]
+        width = tensors[left].shape[1]
+        alike = [index for index in activations if tensors[index].shape[1] == width and index != left]
+        if alike and generator.randint(2):
+            inputs: tuple[int, ...] = (left, alike[generator.randint(len(alike))])
+            code = "ADD"
+        else:
+            wider = int(generator.choice([3, 8, 40, 100]))
+            weights = generator.uniform(-1, 1, (wider, width)).astype(np.float32)
+            tensors.append(Tensor("w", weights.shape, "float32", data=weights))
+            inputs, width, code = (left, len(tensors) - 1, -1), wider, "FULLY_CONNECTED"
+        options = {"ADD": "AddOptions", "FULLY_CONNECTED": "FullyConnectedOptions"}[code]
+        activations.append(len(tensors))
+        ops.append(Op(code, options, inputs, (len(tensors),)))
+        tensors.append(Tensor("y", (1, width), "float32"))
+    outputs = tuple(sorted({activations[-1], activations[generator.randint(1, len(activations))]}))
+    return Model("network", tensors, ops, (0,), outputs, 0)
+
+
+def test_tflm_agrees_on_random_networks(capfd: pytest.CaptureFixture[str]) -> None:
+    plans = 0
+    for seed in range(60):
+        network = random_network(seed)
+        data = canonicalize(flatbuffer(network)).flatbuffer
+        blocks = lifetimes(data)
+        assert blocks
+        assert tflm_head(data, capfd) == greedy_head(blocks)
+        plan = make_plan(data)
+        if plan:
+            plans += 1
+            planned = with_plan(data, plan)
+            assert tflm_head(planned, capfd) == plan.head < plan.greedy_head
+            vector = [np.random.RandomState(seed).uniform(-1, 1, (1, 8)).astype(np.float32)]
+            count = len(network.outputs)
+            for before, after in zip(
+                tflm_outputs(data, vector, count), tflm_outputs(planned, vector, count), strict=True
+            ):
+                assert np.array_equal(before, after)
+        else:
+            assert greedy_head(blocks) == lower_bound(blocks)
+    assert plans >= 5
+
+
+def paint(blocks: Sequence[Block], offsets: Sequence[int]) -> tuple[int, int, int]:
+    """Count the owners of every 16 bytes at every step: the most of any, the bytes taken, the most bytes at once."""
+    assert all(offset >= 0 and offset % 16 == 0 for offset in offsets)
+    steps = 1 + max(block.last for block in blocks) + 1  # step -1 is in front
+    owners = np.zeros((steps, sum(block.bytes for block in blocks) // 16), int)
+    for block, offset in zip(blocks, offsets, strict=True):
+        for step in range(block.first, block.last + 1):
+            owners[step + 1, offset // 16 : (offset + block.bytes) // 16] += 1
+    taken = np.flatnonzero(owners.any(axis=0))
+    return int(owners.max()), 16 * (int(taken[-1]) + 1), 16 * int(owners.sum(axis=1).max())
+
+
+@st.composite
+def random_blocks(draw: st.DrawFn) -> list[Block]:
+    sizes_and_lives = draw(
+        st.lists(st.tuples(st.integers(1, 40), st.integers(-1, 12), st.integers(0, 6)), min_size=1, max_size=24)
+    )
+    return [Block(tensor, 16 * size, first, first + life) for tensor, (size, first, life) in enumerate(sizes_and_lives)]
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(random_blocks())
+def test_nothing_lies_on_anything_that_lives(blocks: list[Block]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_module, "_EFFORT", 50_000)
+        offsets = place(blocks)
+        assert place(blocks) == offsets
+    owners, head, at_once = paint(blocks, offsets)
+    assert owners == 1
+    assert lower_bound(blocks) == at_once <= head <= greedy_head(blocks)
+
+
+def test_the_search_is_bounded_by_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[None] = []
+    first_fit = plan_module._first_fit
+
+    def counted(*arguments: Any) -> list[int]:
+        calls.append(None)
+        return first_fit(*arguments)
+
+    monkeypatch.setattr(plan_module, "_first_fit", counted)
+    monkeypatch.setattr(plan_module, "lower_bound", lambda _: 0)  # out of reach
+    monkeypatch.setattr(plan_module, "_EFFORT", 60_000)
+    place([Block(0, 16, 0, 1), Block(1, 32, 1, 2), Block(2, 48, 2, 3)])
+    assert 500 < len(calls) < 1_200
+
+
+def chain(*sizes: int) -> Any:
+    """Make a model that passes vectors of these many bytes from operator to operator."""
+    tensors = [Tensor("t", (size,), "int8") for size in sizes]
+    ops = [Op("ADD", "AddOptions", (index, index), (index + 1,)) for index in range(len(sizes) - 1)]
+    return load(flatbuffer(Model("chain", tensors, ops, (0,), (len(sizes) - 1,), 0)))
+
+
+def test_lifetimes_are_those_of_tflm() -> None:
+    model = chain(100, 16, 17, 1)
+    (subgraph,) = model.subgraphs
+    subgraph.outputs = [1, 3]
+    model.buffers.append(schema.BufferT(data=np.zeros(50, np.uint8)))
+    subgraph.tensors += [
+        schema.TensorT(shape=[50], type=schema.TensorType.INT8, buffer=len(model.buffers) - 1),
+        schema.TensorT(shape=[50], type=schema.TensorType.INT8, isVariable=True),
+        schema.TensorT(shape=[50, 0], type=schema.TensorType.INT8),
+        schema.TensorT(shape=None, type=schema.TensorType.INT64),
+        schema.TensorT(shape=[5], type=schema.TensorType.FLOAT32),
+    ]
+    subgraph.operators[1].inputs = [1, 0, -1]
+    assert lifetimes(store(model)) == [
+        Block(0, 112, 0, 2),
+        Block(1, 16, 1, 3),
+        Block(2, 32, 2, 3),
+        Block(3, 16, 3, 3),
+        Block(7, 16, -1, -1),
+        Block(8, 32, -1, -1),
+    ]
+
+
+@pytest.mark.parametrize("what", ["subgraphs", "type"])
+def test_what_cannot_be_told_is_not_planned(what: str) -> None:
+    model = chain(32, 16, 16, 32)
+    assert make_plan(store(model))
+    if what == "subgraphs":
+        model.subgraphs.append(schema.SubGraphT())
+    else:
+        model.subgraphs[0].tensors[1].type = schema.TensorType.STRING
+    assert lifetimes(store(model)) is None
+    assert make_plan(store(model)) is None
+
+
+def test_where_tflm_leaves_no_gap_there_is_no_plan() -> None:
+    assert make_plan(store(chain(64, 64, 32, 16))) is None
+
+
+@pytest.mark.parametrize("name", [b"t", None])
+def test_a_plan_takes_the_place_of_another(name: bytes | None) -> None:
+    data = canonicalize(store(chain(32, 16, 16, 32)), keep_names=name is not None).flatbuffer
+    plan = make_plan(data)
+    assert plan
+    planned = with_plan(data, plan)
+    assert make_plan(planned) == plan
+    assert with_plan(planned, plan) == planned
+    model = load(planned)
+    assert model.subgraphs[0].tensors[0].name == name
+    (entry,) = model.metadata
+    assert entry.name == METADATA
+    words = model.buffers[entry.buffer].data.view("<i4").tolist()
+    assert words == [1, 0, len(plan.offsets), *plan.offsets]
+    assert canonicalize(planned, keep_names=name is not None).flatbuffer == planned
