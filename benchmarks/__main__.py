@@ -1,20 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./dev bench [FOLDER]`: measure start-up, and carry the published models of a folder to a passing golden test."""
+"""`./dev bench [FOLDER]`: measure speed, and carry the published models of a folder to a passing golden test.
+
+`./dev bench fuzz N`: let N damaged models through the compiler.
+"""
 
 import sys
 from pathlib import Path
 
-from benchmarks import models, startup
+from benchmarks import fuzz, models, speed
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def main() -> int:
-    """Run all benchmarks; the exit status says whether every model that has to pass did."""
-    if len(sys.argv) > 2 or (len(sys.argv) == 2 and not Path(sys.argv[1]).is_dir()):  # noqa: PLR2004
-        print("usage: ./dev bench [FOLDER WITH MODELS]", file=sys.stderr)
-        return 2
-    startup.main()
-    default = Path(__file__).parents[1] / "examples"
-    return models.main(Path(sys.argv[1]) if len(sys.argv) == 2 else default)  # noqa: PLR2004
+    """Run what the arguments say; the exit status says whether every model that has to pass did."""
+    match sys.argv[1:]:
+        case ["fuzz", count] if count.isdecimal():
+            fuzz.main(int(count))
+            return 0
+        case []:
+            folder = EXAMPLES
+        case [path] if Path(path).is_dir():
+            folder = Path(path)
+        case _:
+            print("usage: ./dev bench [FOLDER WITH MODELS] | fuzz N", file=sys.stderr)
+            return 2
+    speed.main()
+    return models.main(folder)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 Build trained models into firmware.
 
 add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
-               [CALIBRATION <file>|random:<n>] [TEST_DATA <file>] [MAX_LSB <n>])
+               [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
+               [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off] [KEEP_NAMES]
+               [UNSAFE_DESERIALIZE])
 
   Compile a trained model at build time, whenever the model, its data or the converter changes, and make the targets
 
@@ -12,12 +14,22 @@ add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|floa
     <name>_generate     the conversion alone
     <name>_golden       static library: golden vectors for tests
 
-  SRC          the trained model: .keras, .h5, .hdf5 or .tflite
-  QUANTIZE     integers that the model computes with; none, the default, keeps what the source has
-  IO_TYPE      element type of inputs and outputs of a quantized model: auto is its integer type
-  CALIBRATION  representative data, required to quantize: an .npz with one array per input, or an .npy
-  TEST_DATA    where golden inputs are taken from; the calibration data if left out
-  MAX_LSB      largest difference from LiteRT's reference kernels, in steps of the output
+  SRC                 the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function
+  QUANTIZE            integers that the model computes with; none, the default, keeps what the source has
+  IO_TYPE             element type of inputs and outputs of a quantized model: auto is its integer type
+  CALIBRATION         representative data, required to quantize: .npz with one array per input, .npy, a folder of
+                      .npy files or images, module.py:function that yields samples, or random:<n> for trials
+  TEST_DATA           data that golden inputs are taken from and accuracy is worked out on; the calibration data if
+                      left out
+  MAX_LSB             largest difference from LiteRT's reference kernels, in steps of the output
+  MAX_FLOAT_ERROR     largest difference from the float model, in real numbers
+  MIN_TOP1            smallest share of samples whose largest output is the label's, or the float model's
+  MAX_FLASH           budget of flash for the model's data, such as 32K
+  MAX_ARENA           budget of the arena, such as 16K
+  MAX_MACS            budget of multiply-accumulates of one invocation, such as 3M
+  PLAN                auto, the default: plan the arena offline where TFLM's own planner wastes some
+  KEEP_NAMES          keep the names of tensors in the model, for debugging
+  UNSAFE_DESERIALIZE  let Keras run code that lies in the source, as Lambda layers do
 
   Relative files are looked for in the source folder, then, for files that the build makes, in the binary folder.
 
@@ -46,8 +58,20 @@ _tflm_build_add_runtime()
 
 function(add_tflm_model name)
   set(files SRC CALIBRATION TEST_DATA)
-  set(values QUANTIZE IO_TYPE MAX_LSB)
-  _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${ARGN}")
+  set(
+    values
+    QUANTIZE
+    IO_TYPE
+    MAX_LSB
+    MAX_FLOAT_ERROR
+    MIN_TOP1
+    MAX_FLASH
+    MAX_ARENA
+    MAX_MACS
+    PLAN
+  )
+  set(flags KEEP_NAMES UNSAFE_DESERIALIZE)
+  _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${flags}" "${ARGN}")
   if(NOT DEFINED arg_SRC)
     _tflm_build_error("${name}" "add_tflm_model needs SRC; got none; pass SRC <trained model>")
   endif()
@@ -55,18 +79,23 @@ function(add_tflm_model name)
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
   set(options "")
   set(inputs "")
-  foreach(keyword IN LISTS files values)
+  foreach(keyword IN LISTS files values flags)
     if(DEFINED arg_${keyword})
+      string(TOLOWER "--${keyword}" option)
+      string(REPLACE "_" "-" option "${option}")
+      list(APPEND options "${option}")
       set(value "${arg_${keyword}}")
       if(keyword IN_LIST files)
         _tflm_build_input("${name}" ${keyword} "${value}" value)
-        if(IS_ABSOLUTE "${value}")
-          list(APPEND inputs "${value}")
+        # Files beside a model's or a function's own are named by the depfile.
+        string(REGEX REPLACE "([.]py):[A-Za-z0-9_]+$" "\\1" file "${value}")
+        if(IS_ABSOLUTE "${file}" AND NOT IS_DIRECTORY "${file}")
+          list(APPEND inputs "${file}")
         endif()
       endif()
-      string(TOLOWER "--${keyword}" option)
-      string(REPLACE "_" "-" option "${option}")
-      list(APPEND options "${option}" "${value}")
+      if(NOT keyword IN_LIST flags)
+        list(APPEND options "${value}")
+      endif()
     endif()
   endforeach()
 
@@ -106,7 +135,7 @@ function(add_tflm_model name)
 endfunction()
 
 function(tflm_add_model_test name)
-  _tflm_build_parse(tflm_add_model_test "${name}" "" "${ARGN}")
+  _tflm_build_parse(tflm_add_model_test "${name}" "" "" "${ARGN}")
   if(NOT TARGET ${name}_golden)
     set(remedy "call add_tflm_model(${name} ...) first")
     _tflm_build_error("${name}" "tflm_add_model_test needs a model; got '${name}', which is none; ${remedy}")

@@ -6,24 +6,37 @@ function(_tflm_build_error name message)
   message(FATAL_ERROR "tflm-build: error: ${name}: ${message}")
 endfunction()
 
-# Set arg_<KEYWORD> in the caller for each "KEYWORD value" in a list of arguments.
+# Set arg_<KEYWORD> in the caller for each "KEYWORD value" in a list of arguments, and to TRUE for each flag.
 #
 #   function   who is called, for messages
 #   name       the model
-#   keywords   list of those allowed; each takes one value
+#   keywords   list of those that take one value
+#   flags      list of those that take none
 #   arguments  list of what the user passed
-function(_tflm_build_parse function name keywords arguments)
+function(
+  _tflm_build_parse
+  function
+  name
+  keywords
+  flags
+  arguments
+)
+  set(known ${keywords} ${flags})
   set(keyword "")
   foreach(argument IN LISTS arguments)
     if(keyword STREQUAL "")
       set(keyword "${argument}")
-      if(NOT keyword IN_LIST keywords)
-        _tflm_build_suggest("${keyword}" "${keywords}" suggestion)
+      if(NOT keyword IN_LIST known)
+        _tflm_build_suggest("${keyword}" "${known}" suggestion)
         _tflm_build_error("${name}" "${function} got the unknown keyword '${keyword}'; ${suggestion}")
       elseif(DEFINED value_${keyword})
         _tflm_build_error("${name}" "${function} got ${keyword} twice; pass it once")
+      elseif(keyword IN_LIST flags)
+        set(value_${keyword} TRUE)
+        set(arg_${keyword} TRUE PARENT_SCOPE)
+        set(keyword "")
       endif()
-    elseif(argument STREQUAL "" OR argument IN_LIST keywords)
+    elseif(argument STREQUAL "" OR argument IN_LIST known)
       _tflm_build_error("${name}" "${function} needs a value for ${keyword}; got '${argument}'; pass ${keyword} <value>")
     else()
       set(value_${keyword} "${argument}")
@@ -60,11 +73,16 @@ function(_tflm_build_input name keyword file result)
     set(${result} "${file}" PARENT_SCOPE)
     return()
   endif()
+  set(function "")
+  if(file MATCHES "^(.*[.]py)(:[A-Za-z_][A-Za-z0-9_]*)$")
+    set(file "${CMAKE_MATCH_1}")
+    set(function "${CMAKE_MATCH_2}")
+  endif()
   foreach(folder IN ITEMS "${CMAKE_CURRENT_SOURCE_DIR}" "${CMAKE_CURRENT_BINARY_DIR}")
     cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY "${folder}" NORMALIZE OUTPUT_VARIABLE path)
     get_source_file_property(generated "${path}" GENERATED)
     if(generated OR EXISTS "${path}")
-      set(${result} "${path}" PARENT_SCOPE)
+      set(${result} "${path}${function}" PARENT_SCOPE)
       return()
     endif()
   endforeach()

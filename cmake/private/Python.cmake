@@ -30,10 +30,12 @@ function(_tflm_build_find_python)
   endif()
 
   _tflm_build_python_candidates("${root}" candidates)
+  # What the command needs is imported as well: a checkout is found by a Python that lacks the dependencies.
+  set(script "import tflm_build.build; print('version', tflm_build.__version__)")
   set(tried "")
   foreach(python IN LISTS candidates)
     execute_process(
-      COMMAND ${environment} "${python}" -m tflm_build --version
+      COMMAND ${environment} "${python}" -c "${script}"
       OUTPUT_VARIABLE output
       ERROR_VARIABLE output
       RESULT_VARIABLE code
@@ -59,8 +61,9 @@ function(_tflm_build_python_candidates root result)
     return()
   endif()
   set(candidates ${Python3_EXECUTABLE} ${Python_EXECUTABLE})
-  # <environment>/lib/python3.x/site-packages/tflm_build, or <environment>/Lib/site-packages/tflm_build on Windows
-  foreach(python IN ITEMS ../../../../bin/python3 ../../../Scripts/python.exe)
+  # <environment>/lib/python3.x/site-packages/tflm_build, or <environment>/Lib/site-packages/tflm_build on Windows; the
+  # last is that of a checkout.
+  foreach(python IN ITEMS ../../../../bin/python3 ../../../Scripts/python.exe .venv/bin/python3)
     cmake_path(ABSOLUTE_PATH python BASE_DIRECTORY "${root}" NORMALIZE)
     if(EXISTS "${python}")
       list(APPEND candidates "${python}")

@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.graph import Graph
+from tflm_build.graph import Graph, Operator
 
 __all__ = ["UsedOp", "check_ops"]
 
@@ -38,16 +38,43 @@ def check_ops(graph: Graph) -> tuple[UsedOp, ...]:
     """Return the ops that the model uses, by name.
 
     Raises:
-        TflmBuildError: TFLM has no kernel for one of them.
+        TflmBuildError: TFLM has no kernel for one of them, or not for its types, or the model has lost its weights.
     """
     kernels = _kernels()
     counts: dict[str, int] = {}
+    assigned = any(operator.op == "ASSIGN_VARIABLE" for operator in graph.operators)
     for operator in graph.operators:
-        if operator.op not in kernels:
+        where = f"layer '{operator.layer}' ({operator.op})"
+        if operator.op.startswith("Flex"):
             msg = (
-                f"layer '{operator.layer}' needs the op {operator.op}, for which TFLM has no kernel; replace the layer "
-                "by ops that TFLM has"
+                f"{where} is an op of TensorFlow itself, which no microcontroller runs; replace the layer by ops that "
+                "TFLite has"
             )
             raise TflmBuildError(msg)
+        if operator.op not in kernels:
+            msg = (
+                f"layer '{operator.layer}' needs the op {operator.op}, for which TFLM has no kernel; replace the layer"
+            )
+            raise TflmBuildError(msg)
+        if operator.op == "READ_VARIABLE" and not assigned:
+            msg = f"{where} reads what nothing writes: the weights were lost; export with Keras' model.export()"
+            raise TflmBuildError(msg)
+        _check_types(operator, where)
         counts[operator.op] = counts.get(operator.op, 0) + 1
     return tuple(UsedOp(op, counts[op], kernels[op]) for op in sorted(counts))
+
+
+def _check_types(operator: Operator, where: str) -> None:
+    """Refuse what TFLM's kernels do not compute with, whatever they say themselves."""
+    reads = operator.reads
+    if any(operand.type == "float16" for operand in (*reads, *operator.writes)):
+        msg = f"{where} has float16 weights, which TFLM cannot run; convert without float16, or quantize to int8"
+        raise TflmBuildError(msg)
+    weights = any(operand.constant and operand.type in {"int4", "int8", "uint8"} for operand in reads)
+    floats = any(not operand.constant and operand.type == "float32" for operand in reads)
+    if weights and floats and operator.op != "DEQUANTIZE":
+        msg = (
+            f"{where} has int8 weights under float32 activations: a hybrid (dynamic-range) model, which TFLM cannot "
+            "run; pass the float model with QUANTIZE int8"
+        )
+        raise TflmBuildError(msg)

@@ -16,6 +16,9 @@ from tflm_build.options import Options
 
 __all__ = ["main"]
 
+# The keys of emit.EMITTED, which is not imported for `--help`; a test compares them.
+_EMITTED = ("tflite", "header", "model", "data", "ops", "golden-header", "golden", "manifest")
+
 
 def _cmake_dir() -> Path:
     """Return the folder of the CMake package: beside the modules in an installed package, or in a checkout."""
@@ -44,15 +47,17 @@ def _command() -> None:
 def _table_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each row of the table."""
     for field in reversed(dataclasses.fields(Options)):
-        required = field.default is dataclasses.MISSING
+        facts = field.metadata
+        required, flag = facts["group"] == "required", facts["group"] == "flag"
         function = click.option(
             "--" + field.name.replace("_", "-"),
             required=required,
-            type=int if field.name.startswith("max_") else str,
-            metavar=field.metadata["metavar"] or "|".join(field.metadata["choices"]),
+            is_flag=flag,
+            type=None if flag else facts["kind"],
+            metavar=None if flag else facts["metavar"] or "|".join(facts["choices"]),
             default=None if required else field.default,
-            show_default=not required and field.default is not None,
-            help=field.metadata["meaning"],
+            show_default=facts["choices"] is not None,
+            help=facts["meaning"],
         )(function)
     return function
 
@@ -60,9 +65,13 @@ def _table_options(function: Callable[..., None]) -> Callable[..., None]:
 @_command.command()
 @_table_options
 @click.option("--out-dir", required=True, type=Path, metavar="DIR", help="where the files go; created if need be")
+@click.option(
+    "--emit", default="all", type=click.Choice(["all", *_EMITTED]), metavar="FILE",
+    help=f"write one file alone: {', '.join(_EMITTED)}",
+)  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="print notes and errors, but no progress")
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
-def convert(*, out_dir: Path, quiet: bool, verbose: bool, **values: Any) -> None:
+def convert(*, out_dir: Path, emit: str, quiet: bool, verbose: bool, **values: Any) -> None:
     """Compile one model: print a summary, write the C files, the manifest and the depfile."""
     from tflm_build.build import STAGES, build
     from tflm_build.progress import show_progress
@@ -70,7 +79,7 @@ def convert(*, out_dir: Path, quiet: bool, verbose: bool, **values: Any) -> None
     try:
         options = Options(**values)
         with show_progress(options.name, STAGES, quiet=quiet) as progress:
-            result = build(options, out_dir, progress)
+            result = build(options, out_dir, progress, emit=emit)
     except TflmBuildError as error:
         if verbose:
             click.echo(error.trace or traceback.format_exc(), err=True)

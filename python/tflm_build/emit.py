@@ -11,14 +11,21 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.arrange import Arrangement
 from tflm_build.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
 from tflm_build.check import UsedOp
 from tflm_build.golden import GoldenInputs
 from tflm_build.graph import Graph, Tensor
-from tflm_build.measure import Measurement
 from tflm_build.prove import Proof
+from tflm_build.workload import LayerWork
 
-__all__ = ["Shipment", "emit_sources"]
+__all__ = ["EMITTED", "Shipment", "emit_sources"]
+
+EMITTED = {
+    "tflite": ".tflite", "header": ".h", "model": ".c", "data": "_data.c", "ops": "_ops.cc",
+    "golden-header": "_golden.h", "golden": "_golden.c", "manifest": ".json",
+}  # fmt: skip
+"""What follows the model's name in each file that can be emitted alone."""
 
 Array = np.ndarray[Any, Any]
 
@@ -38,12 +45,17 @@ class Shipment:
     name: str
     provenance: tuple[str, ...]
     random_data: bool
-    flatbuffer: bytes
     graph: Graph
     ops: tuple[UsedOp, ...]
     golden: GoldenInputs
-    measured: Measurement
+    arranged: Arrangement
     proof: Proof
+    work: tuple[LayerWork, ...]
+
+    @property
+    def flatbuffer(self) -> bytes:
+        """The model that is shipped."""
+        return self.arranged.flatbuffer
 
     @property
     def crc32(self) -> int:
@@ -57,24 +69,31 @@ def emit_sources(shipment: Shipment) -> dict[str, bytes]:
     sources = {
         f"{name}.h": _header(shipment),
         f"{name}.c": _descriptor(shipment),
-        f"{name}_data.c": _fill(shipment, "data.c", bytes=byte_rows(shipment.flatbuffer)),
         f"{name}_ops.cc": _ops(shipment),
         f"{name}_golden.h": _fill(shipment, "golden.h", **_golden_words(shipment)),
         f"{name}_golden.c": _golden(shipment),
     }
-    return {file: text.encode() for file, text in sources.items()} | {f"{name}.tflite": shipment.flatbuffer}
+    binary = {f"{name}_data.c": _data(shipment), f"{name}.tflite": shipment.flatbuffer}
+    return {file: text.encode() for file, text in sources.items()} | binary
 
 
 @cache
 def _template(file: str) -> Template:
     """Load a template of the package."""
-    return Template(resources.files("tflm_build").joinpath("templates", file + ".in").read_text("utf-8"))
+    return Template((resources.files("tflm_build") / "templates" / f"{file}.in").read_text("utf-8"))
 
 
 def _fill(shipment: Shipment, file: str, **words: object) -> str:
     """Fill a template; every template may use the model's name and provenance."""
     provenance = "\n * ".join(comment_text(line) for line in shipment.provenance)
     return _template(file).substitute(words, name=shipment.name, NAME=shipment.name.upper(), provenance=provenance)
+
+
+def _data(shipment: Shipment) -> bytes:
+    """Write the model's bytes as an array; they may be many, so they are put in last and never decoded."""
+    mark = "@bytes@"
+    before, _, after = _fill(shipment, "data.c", data_size=len(shipment.flatbuffer), bytes=mark).partition(mark)
+    return b"".join([before.encode(), byte_rows(shipment.flatbuffer), after.encode()])
 
 
 def _header(shipment: Shipment) -> str:
@@ -89,7 +108,7 @@ def _header(shipment: Shipment) -> str:
         shipment,
         "model.h",
         data_size=len(shipment.flatbuffer),
-        arena=shipment.measured.smallest_arena,
+        arena=shipment.arranged.measured.smallest_arena,
         ops="Ops: " + ", ".join(comment_text(used.op) for used in shipment.ops) + ".",
         tensors="".join(tensors),
     )
@@ -161,7 +180,7 @@ def _golden_words(shipment: Shipment) -> Mapping[str, object]:
     """Say what the golden vectors are."""
     golden = shipment.golden
     origin = "random" if shipment.random_data or not golden.from_data else f"{golden.from_data} samples of the data"
-    return {"count": len(shipment.measured.outputs[0]), "origin": origin}
+    return {"count": len(shipment.arranged.measured.outputs[0]), "origin": origin}
 
 
 def _golden(shipment: Shipment) -> str:
@@ -169,7 +188,7 @@ def _golden(shipment: Shipment) -> str:
     graph, blocks = shipment.graph, []
     groups: tuple[tuple[str, Sequence[Tensor], Sequence[Array]], ...] = (
         ("input", graph.inputs, shipment.golden.arrays),
-        ("output", graph.outputs, shipment.measured.outputs),
+        ("output", graph.outputs, shipment.arranged.measured.outputs),
         ("reference", graph.outputs, shipment.proof.reference),
     )
     for kind, tensors, arrays in groups:

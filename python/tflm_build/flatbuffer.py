@@ -20,7 +20,7 @@ _IDENTIFIER: Final = b"TFL3"
 def load(data: bytes) -> Any:
     """Unpack a flatbuffer into the schema's object tree.
 
-    The offsets of a stranger's file must have been verified before (`read.py` lets LiteRT do it).
+    The offsets of a stranger's file must have been verified before (`verify.py`, which `read.py` calls).
 
     Raises:
         TflmBuildError: the bytes are not a TensorFlow Lite model.

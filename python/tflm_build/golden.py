@@ -3,19 +3,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from tflm_build.graph import Tensor
-from tflm_build.samples import Bound
+from tflm_build.samples import GOLDEN_COUNT
 
-__all__ = ["GoldenInputs", "choose_samples", "dequantize", "golden_inputs", "quantize"]
+__all__ = ["GoldenInputs", "dequantize", "golden_inputs", "quantize"]
 
 Array = np.ndarray[Any, Any]
-
-_GOLDEN_COUNT: Final = 16
-"""Vectors taken from the data, or drawn at random where there is none; the ends of the range come in addition."""
 
 
 @dataclass(frozen=True)
@@ -25,40 +22,38 @@ class GoldenInputs:
     Attributes:
         arrays: per input an array (vectors, *shape).
         from_data: how many of the vectors, from the first, are samples of the user's data.
+        further: per input an array (samples, *shape): samples beyond the golden vectors, for accuracy alone.
     """
 
     arrays: tuple[Array, ...]
     from_data: int
+    further: tuple[Array, ...]
 
-
-def choose_samples(data: Bound) -> list[Array]:
-    """Choose samples with numpy's frozen generator.
-
-    Returns:
-        Per input an array (vectors, 1, *shape without the batch).
-    """
-    total = len(data.arrays[0])
-    chosen = np.sort(np.random.RandomState(0).permutation(total)[:_GOLDEN_COUNT])
-    return [array[chosen][:, np.newaxis] for array in data.arrays]
+    @property
+    def count(self) -> int:
+        """Return the number of golden vectors."""
+        return len(self.arrays[0])
 
 
 def golden_inputs(inputs: Sequence[Tensor], samples: Sequence[Array] | None) -> GoldenInputs:
-    """Quantize the chosen samples, and add vectors of nothing but the smallest, the largest and the zero element.
+    """Quantize the first samples, and add vectors of nothing but the smallest, the largest and the zero element.
 
     Args:
         inputs: the model's inputs.
-        samples: per input an array (vectors, *shape) of real numbers, or of the tensor's own integers; None: random.
+        samples: per input an array (samples, *shape) of real numbers, or of the tensor's own integers; None: random.
     """
     generator = np.random.RandomState(0)
-    columns = []
+    golden, further = [], []
     for index, tensor in enumerate(inputs):
         if samples is None:
-            real = _random(tensor, generator)
+            elements = _random(tensor, generator)
         else:
-            real = quantize(samples[index], tensor).reshape(-1, *tensor.shape)
+            elements = quantize(samples[index], tensor).reshape(-1, *tensor.shape)
         ends = [np.full((1, *tensor.shape), value, tensor.dtype) for value in _ends(tensor)]
-        columns.append(np.concatenate([real, *ends]))
-    return GoldenInputs(tuple(columns), 0 if samples is None else len(samples[0]))
+        golden.append(np.concatenate([elements[:GOLDEN_COUNT], *ends]))
+        further.append(elements[GOLDEN_COUNT:])
+    from_data = 0 if samples is None else min(len(samples[0]), GOLDEN_COUNT)
+    return GoldenInputs(tuple(golden), from_data, tuple(further))
 
 
 def quantize(real: Array, tensor: Tensor) -> Array:
@@ -84,7 +79,7 @@ def dequantize(elements: Array, tensor: Tensor) -> Array:
 
 def _random(tensor: Tensor, generator: np.random.RandomState) -> Array:
     """Draw vectors: any element of an 8- or 16-bit type, [-1, 1) for float32, 0 or 1 for types that count or choose."""
-    shape = (_GOLDEN_COUNT, *tensor.shape)
+    shape = (GOLDEN_COUNT, *tensor.shape)
     if tensor.type == "float32":
         return generator.uniform(-1, 1, shape).astype(np.float32)
     low, high = (0, 1) if tensor.type in {"int32", "int64", "bool"} else _limits(tensor)

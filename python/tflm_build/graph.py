@@ -10,7 +10,7 @@ from tflm_build.canonical import Canonical
 from tflm_build.errors import TflmBuildError
 from tflm_build.flatbuffer import load, op_name, tensor_type_name
 
-__all__ = ["Graph", "Operator", "Tensor", "read_graph"]
+__all__ = ["Graph", "Operand", "Operator", "Tensor", "read_graph"]
 
 _DTYPES = {
     "float32": np.float32, "int8": np.int8, "uint8": np.uint8, "int16": np.int16, "int32": np.int32,
@@ -40,11 +40,21 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Operand:
+    """What an operator reads or writes: the element type's name in the schema, and whether the model holds the data."""
+
+    type: str
+    constant: bool
+
+
+@dataclass(frozen=True)
 class Operator:
     """One operator: its name in the schema (or the custom op's own) and its layer's name in the source."""
 
     op: str
     layer: str
+    reads: tuple[Operand, ...]
+    writes: tuple[Operand, ...]
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,16 @@ class Graph:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
+
+    @property
+    def quantization(self) -> str:
+        """Say what the operators compute with: none (float32), int8, int16x8, or mixed."""
+        computing = [operator for operator in self.operators if operator.op not in {"QUANTIZE", "DEQUANTIZE"}]
+        operands = [operand for operator in computing for operand in (*operator.reads, *operator.writes)]
+        types = {operand.type for operand in operands if not operand.constant} & {"float32", "int8", "uint8", "int16"}
+        if types <= {"float32"}:
+            return "none"
+        return {frozenset({"int8"}): "int8", frozenset({"int16"}): "int16x8"}.get(frozenset(types), "mixed")
 
 
 def read_graph(canonical: Canonical) -> Graph:
@@ -73,10 +93,23 @@ def read_graph(canonical: Canonical) -> Graph:
         inputs=tuple(_tensor(main.tensors[i], name) for i, name in zip(inputs, canonical.inputs, strict=True)),
         outputs=tuple(_tensor(main.tensors[i], name) for i, name in zip(outputs, canonical.outputs, strict=True)),
         operators=tuple(
-            Operator(op_name(model.operatorCodes[operator.opcodeIndex]), layer)
+            Operator(
+                op=op_name(model.operatorCodes[operator.opcodeIndex]),
+                layer=layer,
+                reads=_operands(model, subgraph, operator.inputs),
+                writes=_operands(model, subgraph, operator.outputs),
+            )
             for subgraph, layers in zip(model.subgraphs, canonical.layers, strict=True)
             for operator, layer in zip(subgraph.operators or [], layers, strict=True)
         ),
+    )
+
+
+def _operands(model: Any, subgraph: Any, indices: Any) -> tuple[Operand, ...]:
+    """Read what an operator reads or writes; -1 stands for an optional input that is left out."""
+    tensors = [subgraph.tensors[index] for index in (() if indices is None else indices) if index != -1]
+    return tuple(
+        Operand(tensor_type_name(tensor.type), model.buffers[tensor.buffer].data is not None) for tensor in tensors
     )
 
 

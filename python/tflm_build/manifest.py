@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record what each stage found: reports, tests and build systems read it and derive nothing again."""
 
+import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tflm_build.accuracy import Accuracy
 from tflm_build.emit import Shipment
 from tflm_build.graph import Tensor
 from tflm_build.options import Options
+from tflm_build.quantize import Converted
 from tflm_build.read import Source
 from tflm_build.samples import Samples
 
@@ -22,6 +26,7 @@ def manifest(
     options: Options,
     source: Source,
     data: Mapping[str, Samples | None],
+    converted: Converted,
     shipment: Shipment,
     versions: Mapping[str, str],
     files: Mapping[str, bytes],
@@ -32,33 +37,47 @@ def manifest(
         options: what the user decided.
         source: what the model was built from.
         data: calibration and test data, by option name.
+        converted: what the calibration data is like, and the size before canonicalizing.
         shipment: what the stages found.
         versions: of the tools that decided the bytes.
         files: the emitted files.
     """
-    graph, proof, golden = shipment.graph, shipment.proof, shipment.golden
+    graph, proof, golden, arranged = shipment.graph, shipment.proof, shipment.golden, shipment.arranged
     content = {
         "schema_version": SCHEMA_VERSION,
         "name": options.name,
-        "options": {"quantize": options.quantize, "io_type": options.io_type, "allowed_lsb": options.allowed_lsb},
+        "options": _options(options),
         "source": {
-            "file": source.path.name,
+            "file": source.name,
             "kind": source.kind,
-            "bytes": len(source.data),
+            "bytes": source.size,
             "sha256": source.sha256,
         },
-        "calibration": _data(data["CALIBRATION"]),
-        "test_data": _data(data["TEST_DATA"]),
+        "calibration": _data(data["CALIBRATION"], converted.calibration),
+        "test_data": _data(data["TEST_DATA"], None),
         "versions": dict(versions),
         "model": {
             "bytes": len(shipment.flatbuffer),
+            "bytes_before": len(converted.flatbuffer),
+            "quantization": graph.quantization,
             "sha256": hashlib.sha256(shipment.flatbuffer).hexdigest(),
             "crc32": f"{shipment.crc32:08x}",
         },
         "inputs": [_tensor(tensor) for tensor in graph.inputs],
         "outputs": [_tensor(tensor) for tensor in graph.outputs],
         "ops": [{"op": used.op, "count": used.count, "method": used.method} for used in shipment.ops],
-        "arena": {"smallest": shipment.measured.smallest_arena},
+        "layers": [dataclasses.asdict(layer) for layer in shipment.work],
+        "macs": sum(layer.macs for layer in shipment.work),
+        "arena": {
+            "smallest": arranged.measured.smallest_arena,
+            "head": arranged.measured.head,
+            "tail": arranged.measured.tail,
+            "planned": arranged.planned,
+            "smallest_unplanned": arranged.arena_unplanned,
+            "lower_bound": arranged.lower_bound,
+            "greedy_head": arranged.greedy_head,
+            "peak": [{"layer": layer, "bytes": size} for layer, size in arranged.peak],
+        },
         "golden": {
             "vectors": len(golden.arrays[0]),
             "from_data": golden.from_data,
@@ -67,18 +86,47 @@ def manifest(
                 {"difference": _rounded(difference), "tolerance": _rounded(tolerance)}
                 for difference, tolerance in zip(proof.difference, proof.tolerance, strict=True)
             ],
-            "float_error": [_rounded(error) for error in proof.float_error],
         },
+        "accuracy": _accuracy(proof.accuracy),
         "files": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())},
     }
     return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _data(samples: Samples | None) -> dict[str, Any] | None:
+def _options(options: Options) -> dict[str, Any]:
+    """Return the options that decided the bytes: not the paths, whose digests stand elsewhere."""
+    return {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(options)
+        if field.name not in {"name", "src"} and field.metadata["group"] != "file"
+    }
+
+
+def _data(samples: Samples | None, description: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Describe calibration or test data."""
     if samples is None:
         return None
-    return {"file": samples.file, "sha256": samples.sha256 or None, "random": bool(samples.random)}
+    return {
+        "file": samples.file,
+        "sha256": samples.sha256 or None,
+        "random": bool(samples.random),
+        **(description or {}),
+    }
+
+
+def _accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
+    """Describe what is left of the float model."""
+    if accuracy is None:
+        return None
+    return {
+        "samples": accuracy.samples,
+        "float_error": [_rounded(error) for error in accuracy.float_error],
+        "worst_sample": list(accuracy.worst_sample),
+        "sqnr_db": [_rounded(sqnr) if math.isfinite(sqnr) else None for sqnr in accuracy.sqnr],
+        "labelled": accuracy.labelled,
+        "top1": None if accuracy.top1 is None else _rounded(accuracy.top1),
+        "float_top1": None if accuracy.float_top1 is None else _rounded(accuracy.float_top1),
+    }
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:

@@ -24,12 +24,18 @@ class Measurement:
 
     Attributes:
         smallest_arena: bytes; one step of 16 less does not work, for this interpreter on a 64-bit host.
+        head: bytes of it that activations share.
+        tail: bytes of it that are kept from allocation on.
         outputs: per output an array (vectors, *shape): the golden outputs.
+        further: per output an array (samples, *shape): what it answered to the further samples.
         versions: of the interpreter.
     """
 
     smallest_arena: int
+    head: int
+    tail: int
     outputs: tuple[Array, ...]
+    further: tuple[Array, ...]
     versions: Mapping[str, str]
 
 
@@ -39,6 +45,14 @@ def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measuremen
     Raises:
         TflmBuildError: TFLM does not run the model; its own reason is quoted.
     """
-    request = {"flatbuffer": flatbuffer, "inputs": golden.arrays, "output_count": len(graph.outputs)}
+    inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
+    request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(graph.outputs)}
     answer = run_in_child(_INTERPRETER, request)
-    return Measurement(answer["arena"], tuple(answer["outputs"]), answer["versions"])
+    return Measurement(
+        smallest_arena=answer["arena"],
+        head=answer["head"],
+        tail=answer["tail"],
+        outputs=tuple(output[: golden.count] for output in answer["outputs"]),
+        further=tuple(output[golden.count :] for output in answer["outputs"]),
+        versions=answer["versions"],
+    )

@@ -28,43 +28,72 @@ C_KEYWORDS = frozenset(
 
 
 def _option(
-    meaning: str, metavar: str, *, default: Any = dataclasses.MISSING, choices: tuple[str, ...] | None = None
+    meaning: str,
+    metavar: str = "",
+    *,
+    kind: type = str,
+    default: Any = None,
+    choices: tuple[str, ...] | None = None,
+    group: str = "value",
 ) -> Any:
-    """Make a field of the table."""
-    metadata = {"meaning": meaning, "metavar": metavar, "choices": choices}
-    return dataclasses.field(default=default, metadata=metadata)
+    """Make a field of the table; its group is required, file, value or flag."""
+    metadata = {"meaning": meaning, "metavar": metavar, "kind": kind, "choices": choices, "group": group}
+    return dataclasses.field(default=dataclasses.MISSING if group == "required" else default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """All that a user decides about one model. Each field is an option; its metadata says what it means."""
 
-    name: str = _option("C identifier that the emitted symbols and files begin with", "NAME")
-    src: str = _option("the trained model: .keras, .h5, .hdf5 or .tflite", "PATH")
+    name: str = _option("C identifier that the emitted symbols and files begin with", "NAME", group="required")
+    src: str = _option(
+        "the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function that returns one",
+        "PATH",
+        group="required",
+    )
     quantize: str = _option(
-        "integers that the model computes with: none keeps what the source has",
-        "",
-        default="none",
-        choices=QUANTIZATIONS,
+        "integers that the model computes with: none keeps what the source has", default="none", choices=QUANTIZATIONS
     )
     io_type: str = _option(
-        "element type of inputs and outputs of a quantized model: auto is its integer type", "", default="auto",
+        "element type of inputs and outputs of a quantized model: auto is its integer type",
+        default="auto",
         choices=IO_TYPES,
-    )  # fmt: skip
+    )
     calibration: str | None = _option(
-        "representative data, required to quantize: an .npz with one array per input, an .npy, or random:N for trials",
+        "representative data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files "
+        "or images, module.py:function that yields samples, or random:N for trials",
         "PATH",
-        default=None,
+        group="file",
     )
     test_data: str | None = _option(
-        "where golden inputs are taken from, like --calibration; default: from the calibration data",
+        "data that golden inputs are taken from and accuracy is worked out on, like --calibration; an array 'labels' "
+        "has the class of each sample; default: the calibration data",
         "PATH",
-        default=None,
+        group="file",
     )
     max_lsb: int | None = _option(
         "largest difference from LiteRT's reference kernels, in steps of the output; default 1, 2 for int16x8",
         "N",
-        default=None,
+        kind=int,
+    )
+    max_float_error: float | None = _option(
+        "largest difference from the float model, in real numbers; default: not limited", "X", kind=float
+    )
+    min_top1: float | None = _option(
+        "smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model where the "
+        "test data has no labels; default: not limited",
+        "X",
+        kind=float,
+    )
+    max_flash: str | None = _option("budget of flash for the model's data, in bytes, with K or M for 1024s", "SIZE")
+    max_arena: str | None = _option("budget of the arena, in bytes, with K or M for 1024s", "SIZE")
+    max_macs: str | None = _option("budget of multiply-accumulates of one invocation, with K or M for 1000s", "COUNT")
+    plan: str = _option(
+        "plan the arena offline where TFLM's own planner wastes some", default="auto", choices=("auto", "off")
+    )
+    keep_names: bool = _option("keep the names of tensors in the model, for debugging", default=False, group="flag")
+    unsafe_deserialize: bool = _option(
+        "let Keras run code that lies in the source, as Lambda layers do", default=False, group="flag"
     )
 
     def __post_init__(self) -> None:
@@ -83,9 +112,36 @@ class Options:
                 if field.name == "quantize" and value in {"dynamic", "float16"}:
                     msg += "; TFLM cannot run dynamic-range or float16 models"
                 raise TflmBuildError(msg)
-        if self.max_lsb is not None and self.max_lsb < 0:
-            msg = f"MAX_LSB got {self.max_lsb}; allowed: 0 and more"
+        self._check_limit("max_lsb", float("inf"))
+        self._check_limit("max_float_error", float("inf"))
+        self._check_limit("min_top1", 1)
+        for budget in ("max_flash", "max_arena", "max_macs"):
+            self.budget(budget)
+
+    def _check_limit(self, option: str, highest: float) -> None:
+        """Refuse a tolerance that is not from 0 to the highest; NaN is in no range."""
+        value = getattr(self, option)
+        if value is not None and not 0 <= value <= highest:
+            allowed = "0 and more" if highest == float("inf") else f"0 to {highest:g}"
+            msg = f"{option.upper()} got {value}; allowed: {allowed}"
             raise TflmBuildError(msg)
+
+    def budget(self, option: str) -> int | None:
+        """Return a budget as a number: flash and arena in bytes, K and M are 1024s; MACs, where they are 1000s.
+
+        Raises:
+            TflmBuildError: it is not a number with K, M or nothing behind.
+        """
+        text: str | None = getattr(self, option)
+        if text is None:
+            return None
+        match = re.fullmatch(r"([0-9]+)([KkMm]?)", str(text))
+        if match is None:
+            msg = f"{option.upper()} got '{text}'; allowed: a whole number, with K or M behind if wanted; such as 32K"
+            raise TflmBuildError(msg)
+        thousand = 1000 if option == "max_macs" else 1024
+        factors = {"": 1, "k": thousand, "m": thousand * thousand}
+        return int(match[1]) * factors[match[2].lower()]
 
     @property
     def allowed_lsb(self) -> int:

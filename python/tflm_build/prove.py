@@ -7,11 +7,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.accuracy import Accuracy, work_out_accuracy
+from tflm_build.arrange import Arrangement
 from tflm_build.child import Task, run_in_child
 from tflm_build.errors import TflmBuildError
-from tflm_build.golden import GoldenInputs, dequantize
+from tflm_build.golden import GoldenInputs
 from tflm_build.graph import Graph
-from tflm_build.measure import Measurement
+from tflm_build.options import Options
+from tflm_build.quantize import Converted
+from tflm_build.trace import first_difference
 
 __all__ = ["Proof", "prove"]
 
@@ -32,56 +36,97 @@ class Proof:
         reference: per output an array (vectors, *shape): what LiteRT answered.
         tolerance: per output: largest allowed difference from it, in the element's unit.
         difference: per output: largest difference that was found.
-        float_error: per output: largest difference from the float model, in real numbers; empty without one.
+        accuracy: against the float model and the labels; None where there is neither.
     """
 
     reference: tuple[Array, ...]
     tolerance: tuple[float, ...]
     difference: tuple[float, ...]
-    float_error: tuple[float, ...]
+    accuracy: Accuracy | None
 
 
 def prove(
-    flatbuffer: bytes,
+    options: Options,
     graph: Graph,
     golden: GoldenInputs,
-    measured: Measurement,
-    float_outputs: Sequence[Array] | None,
-    allowed_lsb: int,
+    arranged: Arrangement,
+    converted: Converted,
 ) -> Proof:
-    """Run the reference and compare.
+    """Run the reference, compare, and hold the differences to their tolerances.
 
     Args:
-        flatbuffer: the canonical model.
-        graph: its inputs and outputs.
+        options: the tolerances.
+        graph: inputs and outputs.
         golden: the inputs.
-        measured: TFLM's outputs.
-        float_outputs: per output what the float model answers to the vectors that come from data.
-        allowed_lsb: largest allowed difference of integer outputs, in steps.
+        arranged: the model as it is shipped, and TFLM's outputs.
+        converted: what the float model answers, and the labels.
 
     Raises:
-        TflmBuildError: the reference cannot run the model, or a difference is not allowed.
+        TflmBuildError: the reference cannot run the model, or a tolerance is broken.
     """
-    reference = tuple(run_in_child(_REFERENCE, {"flatbuffer": flatbuffer, "inputs": golden.arrays})["outputs"])
+    measured = arranged.measured
+    reference = tuple(run_in_child(_REFERENCE, {"flatbuffer": arranged.flatbuffer, "inputs": golden.arrays})["outputs"])
     tolerances, differences = [], []
     for tensor, got, wanted in zip(graph.outputs, measured.outputs, reference, strict=True):
         distance = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
         difference = float(distance.max())
-        if tensor.dtype.kind == "f":
-            tolerance = _FLOAT_TOLERANCE * max(1e-6, float(np.abs(wanted).max()))
-        else:
-            tolerance = float(allowed_lsb)
+        floating = tensor.dtype.kind == "f"
+        largest = float(np.abs(wanted.astype(np.float64)).max())
+        tolerance = _FLOAT_TOLERANCE * max(1e-6, largest) if floating else float(options.allowed_lsb)
         if not difference <= tolerance:  # a NaN is never allowed
             vector = int(np.argmax(distance.reshape(len(distance), -1).max(axis=1)))
+            reason = first_difference(arranged, graph, [array[vector : vector + 1] for array in golden.arrays])
+            remedy = "report the model" if floating else "if the accuracy is still right, allow it with MAX_LSB"
             msg = (
                 f"output '{tensor.name}' of TFLM differs from LiteRT's reference kernels by {difference:g} in golden "
-                f"vector {vector}; allowed: {tolerance:g}; if the accuracy is still right, allow it with MAX_LSB"
+                f"vector {vector}; allowed: {tolerance:g}{reason}; {remedy}"
             )
             raise TflmBuildError(msg)
         tolerances.append(tolerance)
         differences.append(difference)
-    errors = []
-    for tensor, got, wanted in zip(graph.outputs, measured.outputs, float_outputs or (), strict=False):
-        real = dequantize(got[: golden.from_data], tensor)
-        errors.append(float(np.abs(real.astype(np.float64) - wanted.reshape(real.shape)).max()))
-    return Proof(reference, tuple(tolerances), tuple(differences), tuple(errors))
+    answers = [
+        np.concatenate([first[: golden.from_data], rest])
+        for first, rest in zip(measured.outputs, measured.further, strict=True)
+    ]
+    accuracy = work_out_accuracy(graph.outputs, answers, converted.float_outputs, converted.labels)
+    _hold(options, accuracy, graph)
+    return Proof(reference, tuple(tolerances), tuple(differences), accuracy)
+
+
+def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
+    """Hold the accuracy to the user's tolerances."""
+    if options.max_float_error is not None:
+        if accuracy is None or not accuracy.float_error:
+            _lack("MAX_FLOAT_ERROR", "a float source, and data")
+        else:
+            _hold_float_error(options.max_float_error, accuracy, [tensor.name for tensor in graph.outputs])
+    if options.min_top1 is not None:
+        if accuracy is None or accuracy.top1 is None:
+            _lack("MIN_TOP1", "one output that is a vector, and labels in the test data or a float source")
+        elif accuracy.top1 < options.min_top1:
+            before = "" if accuracy.float_top1 is None else f" (the float model: {accuracy.float_top1:.4g})"
+            judge = "the labels" if accuracy.labelled else "the float model"
+            msg = (
+                f"MIN_TOP1: the largest output is that of {judge} in {accuracy.top1:.4g} of {accuracy.samples} "
+                f"samples{before}; allowed: {options.min_top1:g} and more; calibrate with data like the test data, or "
+                "try QUANTIZE int16x8"
+            )
+            raise TflmBuildError(msg)
+
+
+def _lack(option: str, needed: str) -> None:
+    """Refuse a tolerance that nothing can be held to."""
+    msg = f"{option} needs {needed}; got neither; pass them, or leave {option} out"
+    raise TflmBuildError(msg)
+
+
+def _hold_float_error(allowed: float, accuracy: Accuracy, names: Sequence[str]) -> None:
+    """Hold each output's largest difference from the float model to its tolerance."""
+    for name, error, worst, sqnr in zip(names, accuracy.float_error, accuracy.worst_sample, accuracy.sqnr, strict=True):
+        if not error <= allowed:
+            msg = (
+                f"MAX_FLOAT_ERROR: output '{name}' differs from the float model by {error:.4g} in sample {worst} of "
+                f"{accuracy.samples} (SQNR {sqnr:.1f} dB); allowed: {allowed:g}; calibrate with data like the test "
+                "data, or try QUANTIZE int16x8"
+            )
+            raise TflmBuildError(msg)

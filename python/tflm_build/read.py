@@ -2,18 +2,21 @@
 """Find out what a source is, before anything is built from it."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tflm_build.child import Task, run_in_child
 from tflm_build.errors import TflmBuildError
+from tflm_build.verify import verify
+from tflm_build.verify_archive import verify_archive
+from tflm_build.verify_shapes import verify_shapes
 
 __all__ = ["Source", "read_source"]
 
+_ALLOWED: Final = ".keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function"
+_FUNCTION: Final = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
 _KINDS: Final = {".keras": "keras", ".h5": "h5", ".hdf5": "h5", ".tflite": "tflite"}
-
-_VERIFIER: Final = Task("tflm_build.run_litert", "LiteRT", seconds=60, gigabytes=8)
 
 
 @dataclass(frozen=True)
@@ -21,28 +24,37 @@ class Source:
     """A trained model, not yet compiled.
 
     Attributes:
-        path: where it lies.
-        kind: keras, h5 or tflite.
-        data: its bytes.
+        location: what TensorFlow loads: an absolute path, or `path:function`.
+        name: base name, for messages and the manifest.
+        kind: keras, h5, tflite, saved_model or function.
+        data: the bytes of a file; empty for a folder.
+        size: bytes of all its files.
         sha256: their digest.
+        files: all that it consists of, as paths that begin as the user wrote them.
     """
 
-    path: Path
+    location: str
+    name: str
     kind: str
     data: bytes
+    size: int
     sha256: str
+    files: tuple[Path, ...]
 
 
 def read_source(src: str) -> Source:
-    """Read a source; the offsets of a .tflite are verified by LiteRT, in a child process.
+    """Read a source; a flatbuffer or an archive is verified before anything else reads it.
 
     Raises:
-        TflmBuildError: it is missing, unreadable, of an unknown kind, or a damaged .tflite.
+        TflmBuildError: it is missing, unreadable, of an unknown kind, or damaged.
     """
-    path = Path(src)
-    kind = _KINDS.get(path.suffix.lower())
+    function = _FUNCTION.fullmatch(src)
+    path = Path(function[1] if function else src)
+    kind = "function" if function else _KINDS.get(path.suffix.lower())
+    if path.is_dir() and (kind is None or (path / "saved_model.pb").exists()):
+        return _saved_model(path)
     if kind is None:
-        msg = f"SRC got '{path.name}'; allowed: {', '.join(_KINDS)}; save the trained model as .keras"
+        msg = f"SRC got '{path.name}'; allowed: {_ALLOWED}; save the trained model as .keras"
         raise TflmBuildError(msg)
     try:
         data = path.read_bytes()
@@ -50,14 +62,31 @@ def read_source(src: str) -> Source:
         msg = f"SRC '{src}' cannot be read: {error.strerror or error}; check the path"
         raise TflmBuildError(msg) from error
     if kind == "tflite":
-        _verify(path, data)
-    return Source(path, kind, data, hashlib.sha256(data).hexdigest())
+        verify(data)
+        verify_shapes(data)
+    elif kind == "keras":
+        verify_archive(path.name, data)
+    suffix = f":{function[2]}" if function else ""
+    return Source(
+        f"{path.resolve()}{suffix}",
+        path.name + suffix,
+        kind,
+        data,
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+        (path,),
+    )
 
 
-def _verify(path: Path, data: bytes) -> None:
-    """Let LiteRT's own flatbuffer verifier look at every offset, and its interpreter at the tensors."""
-    try:
-        run_in_child(_VERIFIER, {"flatbuffer": data})
-    except TflmBuildError as error:
-        msg = f"SRC '{path.name}' is not a valid TensorFlow Lite model: {error}; convert it again"
-        raise TflmBuildError(msg, error.trace) from error
+def _saved_model(folder: Path) -> Source:
+    """Read all files of a SavedModel, in the order of their names."""
+    if not (folder / "saved_model.pb").is_file():
+        msg = f"SRC '{folder}' is a folder without saved_model.pb; allowed: {_ALLOWED}; check the path"
+        raise TflmBuildError(msg)
+    digest, size, files = hashlib.sha256(), 0, sorted(path for path in folder.rglob("*") if path.is_file())
+    for file in files:
+        data = file.read_bytes()
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(data).digest())
+        size += len(data)
+    name = folder.resolve().name
+    return Source(str(folder.resolve()), name, "saved_model", b"", size, digest.hexdigest(), tuple(files))

@@ -12,16 +12,18 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Load a model, and run it on vectors if there are any.
 
     Args:
-        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape).
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape); `trace`, if one vector is to be followed:
+            the tensors to report.
 
     Returns:
-        `outputs`: per output an array (vectors, *shape); nothing where there were no inputs.
+        `outputs`: per output an array (vectors, *shape); or `trace`: the tensors; nothing where there were no inputs.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
         model_content=request["flatbuffer"],
         experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors="trace" in request,
         num_threads=1,
     )
     if "inputs" not in request:
@@ -36,4 +38,6 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         interpreter.invoke()
         for collected, result in zip(outputs, results, strict=True):
             collected.append(interpreter.get_tensor(result))
+    if "trace" in request:
+        return {"trace": [interpreter.get_tensor(index) for index in request["trace"]]}
     return {"outputs": [np.stack(collected) for collected in outputs]}

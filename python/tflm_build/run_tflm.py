@@ -5,6 +5,7 @@ TFLM may kill its process on a damaged model or in an arena that is too small, s
 """
 
 import os
+import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -39,10 +40,12 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run a model on TFLM, and measure its arena.
 
     Args:
-        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape) in the tensor's type; `output_count`.
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape) in the tensor's type; `output_count`; or
+            instead `trace`, if one vector is to be followed: the tensors to report.
 
     Returns:
-        `arena`: bytes, the smallest that allocates, invokes and answers the same; `outputs`: per output an array
+        `arena`: bytes, the smallest that allocates, invokes and answers the same; `head` and `tail`: bytes of it that
+        activations share, and that are kept from allocation on; `outputs`: per output an array
         (vectors, *shape), computed in an arena of that size; `versions` of the interpreter.
 
     Raises:
@@ -56,6 +59,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             "x86-64, CPython 3.10 to 3.13)"
         )
         raise TflmBuildError(msg) from error
+    if "trace" in request:
+        return {"trace": _trace(request["flatbuffer"], request["inputs"], request["trace"])}
     model = _Model(request["flatbuffer"], request["output_count"])
     first = [array[:1] for array in request["inputs"]]
     expected = _roomy(model, first)
@@ -64,7 +69,14 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     if outputs is None:
         msg = f"TFLM answers the first golden input but not all of them: {_words()}"
         raise TflmBuildError(msg)
-    return {"arena": smallest, "outputs": outputs, "versions": {"tflite-micro": tflite_micro.__version__}}
+    head, tail = _allocations()
+    return {
+        "arena": smallest,
+        "head": head,
+        "tail": tail,
+        "outputs": outputs,
+        "versions": {"tflite-micro": tflite_micro.__version__},
+    }
 
 
 def _roomy(model: _Model, inputs: list[Array]) -> list[Array]:
@@ -132,12 +144,32 @@ def _attempt_here(model: _Model, arena: int, inputs: list[Array]) -> int:
                 interpreter.set_input(value, index)
             interpreter.invoke()
             answers.append([np.array(interpreter.get_output(index)) for index in range(model.output_count)])
+        interpreter.print_allocations()
     except Exception as error:  # noqa: BLE001 - it goes into _WORDS, behind what TFLM said
         sys.stderr.write(f"{error}\n")
         sys.stderr.flush()
         return 1
     np.savez(_OUTPUTS, *(np.stack(column) for column in zip(*answers, strict=True)))
     return 0
+
+
+def _allocations() -> tuple[int, int]:
+    """Read head and tail of the arena in what TFLM printed of the last attempt."""
+    text = _WORDS.read_text("utf-8", "replace")
+    head, tail = (re.findall(rf"Arena allocation {part} (\d+) bytes", text) for part in ("head", "tail"))
+    return int(head[-1]), int(tail[-1])
+
+
+def _trace(model: bytes, inputs: list[Array], tensors: list[int]) -> list[Array]:
+    """Run one vector and keep every tensor, in this process."""
+    from tflite_micro import runtime
+
+    keep_all = runtime.InterpreterConfig.kPreserveAllTensors
+    interpreter = runtime.Interpreter.from_bytes(model, [], _ROOMY[-1], keep_all)
+    for index, value in enumerate(inputs):
+        interpreter.set_input(value[0], index)
+    interpreter.invoke()
+    return [np.array(interpreter.GetTensor(index, 0)["tensor_data"]) for index in tensors]
 
 
 def _words() -> str:

@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Representative data: read from a file, or random for trials, and bound to the inputs of a model."""
+"""Representative data, bound to the inputs of a model: what it is like, and what golden vectors are chosen from."""
 
-import hashlib
-import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["Bound", "InputSpec", "Samples", "bind", "read_samples"]
+__all__ = ["GOLDEN_COUNT", "Bound", "InputSpec", "Samples", "bind", "choose", "describe"]
 
 Array = np.ndarray[Any, Any]
 
-_SUFFIXES: Final = (".npz", ".npy")
-_RANDOM: Final = re.compile(r"random:([1-9][0-9]{0,5})")
+GOLDEN_COUNT: Final = 16
+"""Golden vectors that are taken from the data, or drawn at random where there is none."""
+
+_EVALUATED: Final = 1000
+"""Samples of test data that accuracy is worked out on; more would make a build slow."""
+
+_LABELS: Final = "labels"
+_FEW: Final = 10  # values that may be equal by chance in small data
+_SATURATED: Final = 0.05  # share of values at an end of the range that clipping explains better than chance
 
 
 class InputSpec(Protocol):
@@ -43,6 +46,7 @@ class Samples:
         sha256: digest of the file's bytes; empty for random data.
         random: number of random samples, 0 for data from a file.
         arrays: arrays by name; the only one of an .npy has the empty name.
+        notes: what the user may want to know of how they were read.
     """
 
     option: str
@@ -50,11 +54,12 @@ class Samples:
     sha256: str
     random: int
     arrays: Mapping[str, Array]
+    notes: tuple[str, ...] = ()
 
     def to_message(self) -> dict[str, Any]:
         """Return the fields for a child process."""
         return {
-            f"{self.option}.fields": [self.file, self.sha256, self.random],
+            f"{self.option}.fields": [self.file, self.sha256, self.random, list(self.notes)],
             f"{self.option}.names": list(self.arrays),
             f"{self.option}.arrays": list(self.arrays.values()),
         }
@@ -65,8 +70,8 @@ class Samples:
         if f"{option}.fields" not in message:
             return None
         arrays = dict(zip(message[f"{option}.names"], message[f"{option}.arrays"], strict=True))
-        file, sha256, random = message[f"{option}.fields"]
-        return Samples(option, file, sha256, random, arrays)
+        file, sha256, random, notes = message[f"{option}.fields"]
+        return Samples(option, file, sha256, random, arrays, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -75,59 +80,20 @@ class Bound:
 
     Attributes:
         arrays: one per input, of shape (samples, *input shape without the batch).
-        notes: what a user may want to know of how the data was taken.
+        labels: the class of each sample, if the data has an array `labels`.
+        notes: what a user may want to know of how the data was taken, and of what it is like.
     """
 
     arrays: tuple[Array, ...]
+    labels: Array | None
     notes: tuple[str, ...]
-
-
-def read_samples(option: str, source: str) -> Samples:
-    """Read an .npz or .npy file, never with pickle.
-
-    Args:
-        option: CALIBRATION or TEST_DATA, for messages.
-        source: a path, or `random:N`.
-
-    Raises:
-        TflmBuildError: the file is missing, of another kind, damaged, or holds Python objects.
-    """
-    if source.startswith("random:"):
-        match = _RANDOM.fullmatch(source)
-        if match is None:
-            msg = f"{option} got '{source}'; random data is random:N with N from 1 to 999999"
-            raise TflmBuildError(msg)
-        return Samples(option, source, "", int(match[1]), {})
-    path = Path(source)
-    if path.suffix.lower() not in _SUFFIXES:
-        msg = f"{option} got '{path.name}'; allowed: {' or '.join(_SUFFIXES)}; save the samples with numpy.savez"
-        raise TflmBuildError(msg)
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        msg = f"{option} '{path.name}' cannot be read: {error.strerror or error}; check the path"
-        raise TflmBuildError(msg) from error
-    except ValueError as error:
-        if "pickle" in str(error).lower():
-            msg = f"{option} '{path.name}' holds pickled Python objects, which may run code; save plain numeric arrays"
-        else:
-            msg = f"{option} '{path.name}' is not a valid {path.suffix} file: {error}; save it again"
-        raise TflmBuildError(msg) from error
-    except (zipfile.BadZipFile, EOFError, KeyError, MemoryError, NotImplementedError) as error:
-        msg = f"{option} '{path.name}' is not a valid {path.suffix} file: {error}; save it again"
-        raise TflmBuildError(msg) from error
-    if not arrays:
-        msg = f"{option} '{path.name}' holds no array; pass an .npz with one array per input"
-        raise TflmBuildError(msg)
-    return Samples(option, path.name, digest, 0, arrays)
 
 
 def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
     """Match data with the inputs of a model, as float32 or as the integers that the data has.
 
-    Arrays are matched by name; one array goes to the only input whatever its name. The first axis counts samples.
+    Arrays are matched by name; the only array that is not `labels` goes to the only input, whatever its name. The first
+    axis counts samples.
 
     Args:
         samples: the data.
@@ -140,6 +106,7 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
         return _random(samples.random, inputs)
     arrays = dict(samples.arrays)
     names = [spec.name for spec in inputs]
+    labels = None if _LABELS in names else arrays.pop(_LABELS, None)
     if len(inputs) == 1 and len(arrays) == 1:
         arrays = {names[0]: next(iter(arrays.values()))}
     if not set(names) <= set(arrays):
@@ -148,15 +115,60 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
             f"{', '.join(names)}; pass an .npz with one array per input, by name"
         )
         raise TflmBuildError(msg)
-    notes: list[str] = []
+    notes = list(samples.notes)
     bound = tuple(_checked(samples, spec, arrays[spec.name], notes) for spec in inputs)
-    if len({len(array) for array in bound}) > 1:
-        counts = ", ".join(f"{name}: {len(array)}" for name, array in zip(names, bound, strict=True))
-        msg = (
-            f"{samples.option} '{samples.file}' has different numbers of samples ({counts}); the first axis must agree"
-        )
+    counts = [len(array) for array in bound]
+    if labels is not None:
+        labels = _checked_labels(samples, labels, counts[0])
+    if len(set(counts)) > 1:
+        text = ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))
+        msg = f"{samples.option} '{samples.file}' has different numbers of samples ({text}); the first axis must agree"
         raise TflmBuildError(msg)
-    return Bound(bound, tuple(notes))
+    return Bound(bound, labels, tuple(notes))
+
+
+def choose(test_data: Bound | None, calibration: Bound | None) -> Bound | None:
+    """Choose the samples that both models answer: test data up to a limit, else a few of the calibration data.
+
+    The choice is numpy's frozen generator's. The first GOLDEN_COUNT of them become golden vectors.
+
+    Returns:
+        Arrays of shape (samples, 1, *shape without the batch); None where there is no data.
+    """
+    data = test_data or calibration
+    if data is None:
+        return None
+    count = GOLDEN_COUNT if test_data is None else _EVALUATED
+    chosen = np.random.RandomState(0).permutation(len(data.arrays[0]))[:count]
+    arrays = tuple(array[chosen][:, np.newaxis] for array in data.arrays)
+    return Bound(arrays, None if data.labels is None else data.labels[chosen], ())
+
+
+def describe(data: Bound, inputs: Sequence[InputSpec]) -> dict[str, Any]:
+    """Return what calibration data is like, for the manifest.
+
+    Returns:
+        `samples`: their number; `inputs`: for each input `name`, `min`, `max`, and `dead_channels`: the places on the
+        last axis that never change.
+    """
+    return {
+        "samples": len(data.arrays[0]),
+        "inputs": [
+            {
+                "name": spec.name,
+                "min": float(f"{array.min():.6g}"),
+                "max": float(f"{array.max():.6g}"),
+                "dead_channels": _dead_channels(array),
+            }
+            for spec, array in zip(inputs, data.arrays, strict=True)
+        ],
+    }
+
+
+def _dead_channels(array: Array) -> list[int]:
+    """Return the places on the last axis that never change; a flat input has one channel."""
+    channels = array.reshape(-1, array.shape[-1] if array.ndim > 2 else 1)  # noqa: PLR2004 - (samples, length)
+    return [int(place) for place in np.flatnonzero(channels.min(axis=0) == channels.max(axis=0))]
 
 
 def _checked(samples: Samples, spec: InputSpec, array: Array, notes: list[str]) -> Array:
@@ -176,16 +188,46 @@ def _checked(samples: Samples, spec: InputSpec, array: Array, notes: list[str]) 
     if array.dtype.kind == "f":
         if array.dtype != np.float32:
             notes.append(f"{what} is {array.dtype}, cast to float32")
-            array = array.astype(np.float32)
+            with np.errstate(over="ignore"):  # what is too large for float32 is infinite, which is refused
+                array = array.astype(np.float32)
         if not np.isfinite(array).all():
             bad = int(np.count_nonzero(~np.isfinite(array)))
             msg = f"{what} has {bad} values that are NaN or infinite; only finite numbers are allowed; clean the data"
             raise TflmBuildError(msg)
+    _warn(what, array, notes)
     return array
+
+
+def _warn(what: str, array: Array, notes: list[str]) -> None:
+    """Warn of data that no range can be learnt from."""
+    low, high = array.min(), array.max()
+    if low == high:
+        notes.append(f"warning: {what} is constant, {low:g}: its range cannot be learnt")
+        return
+    dead = _dead_channels(array)
+    if dead:
+        notes.append(f"warning: {what} never changes in {len(dead)} channels, the first is {dead[0]}")
+    for end in (low, high):
+        count = np.count_nonzero(array == end)
+        often = count > max(_FEW, _SATURATED * array.size)
+        if end != 0 and often and array.dtype.kind == "f" and len(np.unique(array)) > 2:  # noqa: PLR2004 - yes or no
+            notes.append(f"warning: {what} looks saturated: {count / array.size:.0%} of its values are exactly {end:g}")
+
+
+def _checked_labels(samples: Samples, labels: Array, count: int) -> Array:
+    """Check that there is one class for each sample."""
+    whole = labels.dtype.kind in "iu" or (labels.dtype.kind == "f" and bool(np.all(np.mod(labels, 1) == 0)))
+    if labels.shape != (count,) or not whole:
+        msg = (
+            f"{samples.option} '{samples.file}' has labels of shape {labels.shape} and type {labels.dtype}; allowed: "
+            f"({count},) integers; save the class of each sample"
+        )
+        raise TflmBuildError(msg)
+    return labels.astype(np.int64)
 
 
 def _random(count: int, inputs: Sequence[InputSpec]) -> Bound:
     """Draw uniform numbers in [-1, 1) from numpy's frozen generator: the same ones in every version of numpy."""
     generator = np.random.RandomState(0)
     arrays = tuple(generator.uniform(-1, 1, (count, *spec.shape[1:])).astype(np.float32) for spec in inputs)
-    return Bound(arrays, (f"{count} random samples: ranges and accuracy mean nothing; for trials only",))
+    return Bound(arrays, None, (f"{count} random samples: ranges and accuracy mean nothing; for trials only",))

@@ -2,6 +2,7 @@
 """The example as a user builds it: what is made, what is made again, and what is not."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,3 +116,51 @@ def test_the_checkout_by_add_subdirectory(hello_world: Project) -> None:
     hello_world.configure()
     hello_world.make()
     hello_world.ctest()
+
+
+MODEL = """
+import keras
+
+def build():
+    inputs = keras.Input((2,), name="x")
+    return keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(inputs))
+"""
+
+LISTS = """cmake_minimum_required(VERSION 3.22)
+project(sources LANGUAGES C)
+find_package(tflm_build CONFIG REQUIRED)
+add_tflm_model(m SRC model.py:build QUANTIZE int8 CALIBRATION samples KEEP_NAMES MAX_FLASH 4K)
+"""
+
+
+def test_a_function_and_a_folder_are_sources_too(generator: str, tmp_path: Path) -> None:
+    source, conversion = tmp_path / "the source", "Compiling model m from model.py:build"
+    (source / "samples").mkdir(parents=True)
+    (source / "model.py").write_text(MODEL)
+    (source / "CMakeLists.txt").write_text(LISTS)
+    for index in range(4):
+        np.save(source / "samples" / f"{index}.npy", np.array([index, 1], np.float32))
+    project = Project(source, tmp_path / "build", generator)
+    project.configure()
+    assert project.make("--target", "m_generate").count(conversion) == 1
+    assert conversion not in project.make("--target", "m_generate")
+
+    np.save(source / "samples" / "new.npy", np.array([9, 9], np.float32))
+    touch(source / "samples")
+    assert project.make("--target", "m_generate").count(conversion) == 1
+    touch(source / "model.py")
+    assert project.make("--target", "m_generate").count(conversion) == 1
+    assert conversion not in project.make("--target", "m_generate")
+    assert b"dense" in project.emitted("m")["m.tflite"]
+
+    lists = source / "CMakeLists.txt"
+    lists.write_text(LISTS.replace("4K", "64"))
+    output = project.make("--target", "m_generate", check=False)
+    assert re.search(r"tflm-build: error: m: MAX_FLASH is exceeded: got \d+ B of flash; allowed: 64", output)
+
+
+def test_the_checkout_on_its_own(tmp_path: Path) -> None:
+    project = Project(ROOT, tmp_path / "build", "Ninja")
+    assert "tflm-build: error" not in project.run("cmake", "-S", ROOT, "-B", project.build, "-G", "Ninja")
+    project.make()
+    assert "100% tests passed, 0 tests failed out of 2" in project.ctest()

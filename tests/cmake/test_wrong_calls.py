@@ -23,7 +23,7 @@ CASES = {
     ),
     "add_tflm_model(m SRC m.keras XYZ 1)": (
         "m: add_tflm_model got the unknown keyword 'XYZ'; "
-        "allowed: SRC, CALIBRATION, TEST_DATA, QUANTIZE, IO_TYPE, MAX_LSB"
+        "allowed: SRC, CALIBRATION, TEST_DATA, QUANTIZE, IO_TYPE, MAX_LSB, "
     ),
     "add_tflm_model(m)": "m: add_tflm_model needs SRC; got none; pass SRC <trained model>",
     "add_tflm_model(m SRC)": "m: add_tflm_model needs a value for SRC; got none; pass SRC <value>",

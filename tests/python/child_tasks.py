@@ -3,6 +3,8 @@
 
 import ctypes
 import os
+import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,28 +14,73 @@ from tflm_build.errors import TflmBuildError
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    what = request["what"]
-    if what == "echo":
-        print("libraries print where they should not")
-        return request
-    if what == "die":
-        print("about to die", file=sys.stderr, flush=True)
-        ctypes.string_at(0)
-    if what == "exit":
-        os._exit(3)
-    if what == "hang":
-        hang(Path(request["file"]))
-    if what == "eat":
-        return {"size": len(bytearray(8 << 30))}
-    if what == "refuse":
-        msg = "this is\nrefused"
-        raise TflmBuildError(msg)
-    msg = "surprise"
-    raise KeyError(msg)
+    tasks: dict[str, Any] = {
+        "echo": echo, "tell": tell, "die": die, "exit": end, "babble": babble, "garble": garble, "hang": hang,
+        "murder": murder, "eat": eat, "refuse": refuse,
+    }  # fmt: skip
+    answer: dict[str, Any] = tasks[request["what"]](request)
+    return answer
 
 
-def hang(file: Path) -> NoReturn:
-    if os.fork() != 0:
-        file.write_text(str(os.getpgid(0)))
+def echo(request: dict[str, Any]) -> dict[str, Any]:
+    print("libraries print where they should not")
+    return request
+
+
+def die(_: dict[str, Any]) -> NoReturn:
+    print("about to die", file=sys.stderr, flush=True)
+    ctypes.string_at(0)
+    end(_)
+
+
+def end(_: dict[str, Any]) -> NoReturn:
+    os._exit(3)
+
+
+def babble(_: dict[str, Any]) -> NoReturn:
+    print("bla " * 10_000_000 + "the end", flush=True)
+    os._exit(3)
+
+
+def garble(_: dict[str, Any]) -> NoReturn:
+    Path("response").write_bytes(b"PK\3\4 is not all of an archive")
+    os._exit(0)
+
+
+def murder(_: dict[str, Any]) -> dict[str, Any]:
+    os.kill(os.getppid(), signal.SIGKILL)
+    return {}
+
+
+def eat(_: dict[str, Any]) -> dict[str, Any]:
+    return {"size": len(bytearray(8 << 30))}
+
+
+def refuse(_: dict[str, Any]) -> NoReturn:
+    msg = "this is\nrefused"
+    raise TflmBuildError(msg)
+
+
+def tell(_: dict[str, Any]) -> dict[str, Any]:
+    """Say what kind of a process this is."""
+    limits = (resource.RLIMIT_AS, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE)
+    listing = [int(file.name) for file in Path("/proc/self/fd").iterdir() if file.exists()]
+    return {
+        "process": os.getpid(),
+        "parent": os.getppid(),
+        "group": os.getpgid(0),
+        "folder": str(Path.cwd()),
+        "limits": [resource.getrlimit(limit)[0] for limit in limits],
+        "threads": len(list(Path("/proc/self/task").iterdir())),
+        "files": sorted(listing),
+        "variable": os.environ.get("TFLM_BUILD_TEST"),
+    }
+
+
+def hang(request: dict[str, Any]) -> NoReturn:
+    """Write down this process, one that it forks, and its parent; then do nothing."""
+    forked = os.fork()
+    if forked != 0:
+        Path(request["file"]).write_text(f"{os.getpid()} {forked} {os.getppid()}")
     while True:
         time.sleep(1000)

@@ -3,11 +3,14 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 import keras
+import tensorflow as tf
+import tf_keras
 from keras import layers
 
 
@@ -36,6 +39,30 @@ def main(folder: Path) -> None:
 
     inputs = keras.Input((4,))
     keras.Model(inputs, layers.Lambda(lambda value: value * 2)(inputs)).save(folder / "lambda.keras")
+
+    inputs = keras.Input((6, 4), name="sequence")
+    keras.Model(inputs, layers.Dense(2)(layers.LSTM(8)(inputs))).save(folder / "lstm.keras")
+    keras.Model(inputs, layers.Dense(2)(layers.GRU(8)(inputs))).save(folder / "gru.keras")
+
+    # One model, in every format that holds a trained model; a classifier, so that there is a largest output.
+    inputs = keras.Input((8,), name="features")
+    x = layers.Dense(16, activation="relu")(inputs)
+    classifier = keras.Model(inputs, layers.Dense(5, activation="softmax")(x), name="classifier")
+    classifier.save(folder / "classifier.keras")
+    classifier.save(folder / "classifier.h5")
+    classifier.export(folder / "classifier", verbose=False)
+    tf.saved_model.save(classifier, folder / "classifier_by_tf")
+    (folder / "classifier.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(classifier).convert())
+    half = tf.lite.TFLiteConverter.from_keras_model(classifier)
+    half.optimizations, half.target_spec.supported_types = [tf.lite.Optimize.DEFAULT], [tf.float16]
+    (folder / "float16.tflite").write_bytes(half.convert())
+
+    # Keras 3 cannot load this one: Keras 2 wrote an argument that it does not know.
+    image = tf_keras.Input((6, 6, 2))
+    x = tf_keras.layers.Flatten()(tf_keras.layers.DepthwiseConv2D(3)(image))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tf_keras.Model(image, tf_keras.layers.Dense(3)(x)).save(folder / "keras2.h5")
 
 
 if __name__ == "__main__":

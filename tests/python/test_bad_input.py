@@ -38,15 +38,41 @@ def killer(folder: Path) -> list[str]:
     return source(folder, "m.tflite", flatbuffer(model))
 
 
-def hybrid(folder: Path) -> list[str]:
-    """Put int8 weights under float32 activations, as dynamic-range quantization does."""
+def hybrid(folder: Path, activations: str = "float32") -> list[str]:
+    """Put int8 weights under float32 activations, as dynamic-range quantization does, or under int8 ones."""
+    scale = 0.5 if activations == "int8" else 0.0
     tensors = [
-        Tensor("x", (1, 4), "float32"),
+        Tensor("x", (1, 4), activations, scale),
         Tensor("w", (3, 4), "int8", 0.5, 0, np.ones((3, 4), np.int8)),
-        Tensor("y", (1, 3), "float32"),
+        Tensor("y", (1, 3), activations, scale),
     ]
     model = Model("hybrid", tensors, [Op("FULLY_CONNECTED", "FullyConnectedOptions", (0, 1, -1), (2,))], (0,), (2,), 0)
     return source(folder, "m.tflite", flatbuffer(model))
+
+
+def lost_weights(folder: Path) -> list[str]:
+    """Read a variable that nothing writes: what is left of a SavedModel whose variables were not tracked."""
+    tensors = [
+        Tensor("x", (1, 4), "float32"), Tensor("handle", (1,), "resource"), Tensor("value", (1, 4), "float32"),
+        Tensor("y", (1, 4), "float32"),
+    ]  # fmt: skip
+    ops = [
+        Op("VAR_HANDLE", "VarHandleOptions", (), (1,)),
+        Op("READ_VARIABLE", "ReadVariableOptions", (1,), (2,)),
+        Op("ADD", "AddOptions", (0, 2), (3,)),
+    ]
+    return source(folder, "m.tflite", flatbuffer(Model("lost", tensors, ops, (0,), (3,), 0)))
+
+
+def source_code(folder: Path, code: str, function: str) -> list[str]:
+    (folder / "code.py").write_text(code + "\n")
+    return ["--src", f"{folder / 'code.py'}:{function}"]
+
+
+def damaged_image(folder: Path) -> str:
+    images = make_folder(folder / "samples")
+    (images / "a.png").write_bytes(b"\x89PNG garbage")
+    return str(images)
 
 
 Case = Callable[[Path, Path], list[str]]
@@ -62,7 +88,69 @@ CASES: dict[str, tuple[Case, str]] = {
     "h5 file of garbage": (lambda tmp, _: source(tmp, "m.h5", b"garbage"), r"SRC is not a model that Keras"),
     "lambda layer": (
         lambda _, models: ["--src", str(models / "lambda.keras")],
-        r"SRC is not a model that Keras.*Lambda",
+        "SRC has a Lambda layer, which is Python code inside of the file; .* pass UNSAFE_DESERIALIZE",
+    ),
+    "weights lost": (
+        lambda tmp, _: lost_weights(tmp),
+        r"layer 'value' \(READ_VARIABLE\) reads what nothing writes: the weights were lost; export with Keras'",
+    ),
+    "float16 weights": (
+        lambda _, models: ["--src", str(models / "float16.tflite")],
+        r"layer '.*' \(DEQUANTIZE\) has float16 weights, which TFLM cannot run",
+    ),
+    "quantized otherwise": (
+        lambda tmp, _: [*hybrid(tmp, "int8"), "--quantize", "int16x8"],
+        r"SRC is quantized already \(int8\); got QUANTIZE int16x8; pass the float model",
+    ),
+    "a function that is not there": (
+        lambda tmp, _: source_code(tmp, "def model(): ...", "no_model"),
+        r"SRC 'code.py:no_model' does not exist; define no_model\(\) in code.py",
+    ),
+    "a function that fails": (
+        lambda tmp, _: source_code(tmp, "def model(): raise OSError('no disk')", "model"),
+        r"SRC 'code.py:model' failed: OSError: no disk; mend the function",
+    ),
+    "a function that returns no model": (
+        lambda tmp, _: source_code(tmp, "def model(): return 5", "model"),
+        r"SRC returned an object of type int; allowed: a built Keras model, or a concrete function",
+    ),
+    "a folder that is no SavedModel": (
+        lambda tmp, _: ["--src", str(make_folder(tmp / "empty"))],
+        r"SRC '.*empty' is a folder without saved_model.pb",
+    ),
+    "a damaged SavedModel": (
+        lambda tmp, _: ["--src", str(Path(source(make_folder(tmp / "bad"), "saved_model.pb", b"garbage")[1]).parent)],
+        r"SRC is not a SavedModel that TensorFlow .* can load",
+    ),
+    "labels that are no classes": (
+        lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.zeros((5, 1), "f"), labels=np.full(5, 0.5))],
+        r"has labels of shape \(5,\) and type float64; allowed: \(5,\) integers",
+    ),
+    "an empty folder of samples": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", str(make_folder(tmp / "samples"))],
+        r"CALIBRATION 'samples' holds no sample; allowed: .npy files and images",
+    ),
+    "a damaged image": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", damaged_image(tmp)],
+        r"CALIBRATION 'a.png' is not an image that can be read",
+    ),
+    "a generator of nothing": (
+        lambda tmp, _: [
+            *("--src", str(KERAS), *INT8, "--calibration"),
+            source_code(tmp, "def data(): return []", "data")[1],
+        ],
+        r"CALIBRATION 'code.py:data' yields no sample; yield an array",
+    ),
+    "too far from the float model": (
+        lambda tmp, _: [
+            *("--src", str(KERAS), *calibrated(tmp, x=np.linspace(0, 1, 9)[:, None])),
+            *("--test-data", str(HELLO_WORLD / "calibration.npz"), "--max-float-error", "0.1"),
+        ],
+        r"MAX_FLOAT_ERROR: output 'output_0' differs from the float model by .* of 250 \(SQNR .* dB\); allowed: 0.1",
+    ),
+    "no float model to compare with": (
+        lambda tmp, _: [*hybrid(tmp, "int8"), "--max-float-error", "1"],
+        "MAX_FLOAT_ERROR needs a float source, and data; got neither",
     ),
     "free size": (
         lambda _, models: ["--src", str(models / "free_size.keras")],
@@ -113,7 +201,7 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "calibration of another kind": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", source(tmp, "c.csv", b"1,2")[1]],
-        "CALIBRATION got 'c.csv'; allowed: .npz or .npy",
+        "CALIBRATION got 'c.csv'; allowed: .npz, .npy, a folder",
     ),
     "no random samples": (
         lambda *_: ["--src", str(KERAS), *INT8, "--calibration", "random:0"],
@@ -123,9 +211,9 @@ CASES: dict[str, tuple[Case, str]] = {
         lambda tmp, _: killer(tmp),
         r"TFLM cannot run this model: .*the interpreter was ended by SIG",
     ),
-    "a model that TFLM refuses": (
+    "hybrid model": (
         lambda tmp, _: hybrid(tmp),
-        "TFLM cannot run this model: Input type: FLOAT32 with filter type: INT8 not supported",
+        r"layer 'y' \(FULLY_CONNECTED\) has int8 weights under float32 activations: a hybrid",
     ),
     "op without a kernel": (
         lambda _, models: ["--src", str(models / "gelu.keras")],
@@ -142,7 +230,7 @@ CASES: dict[str, tuple[Case, str]] = {
             "--max-lsb",
             "0",
         ],
-        r"of TFLM differs from LiteRT's reference kernels by [1-9]\d* in golden vector \d+; allowed: 0",
+        r"differs from LiteRT's reference kernels by \d+ in .*; allowed: 0; they part at layer '.*' \(FULLY_",
     ),
 }
 

@@ -1,30 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Children that crash, hang, eat memory or raise are errors here, with their last words."""
+"""Children that crash, hang, eat memory or raise are errors here, with their last words, and leave nothing behind."""
 
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tflm_build import child
 from tflm_build.child import Task, run_in_child
 from tflm_build.errors import TflmBuildError
+
+HERE = Path(__file__).parent
+TESTER = Task("child_tasks", "Tester", 60, 4)
+WAYS = ["new", "forked"] if sys.platform == "linux" else ["new"]
 
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the child import `child_tasks`."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
 
 
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the tasks here run in a new process, then in a fork."""
+    if request.param == "forked":
+        monkeypatch.setitem(child._FORKED, "child_tasks", "json")
+    return str(request.param)
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Give a folder for temporary files, which has to be empty at the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert not list(folder.iterdir())
+
+
+def assert_gone(process: int) -> None:
+    """Wait for a process to be gone: whoever inherits it, which is init's task, has to reap it first."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state == "Z":
+            return
+        time.sleep(0.1)
+    pytest.fail(f"process {process} is still there")
+
+
+@pytest.mark.usefixtures("way", "temporary")
 def test_a_message_travels_both_ways() -> None:
     request: dict[str, Any] = {
         "what": "echo", "bytes": b"\0\xff", "text": "ä", "none": None,
         "list": [np.zeros(2, np.int8), np.ones((1, 1), "f")], "numbers": [1, 2.5],
     }  # fmt: skip
-    answer = run_in_child(Task("child_tasks", "Echo", 60, 4), request)
+    answer = run_in_child(TESTER, request)
     assert {key: answer[key] for key in ("what", "bytes", "text", "none", "numbers")} == {
         key: request[key] for key in ("what", "bytes", "text", "none", "numbers")
     }
@@ -33,27 +76,94 @@ def test_a_message_travels_both_ways() -> None:
         assert np.array_equal(got, sent)
 
 
+@pytest.mark.usefixtures("way", "temporary")
 @pytest.mark.parametrize(("what", "message"), [
     ("die", "^Tester was ended by SIGSEGV on this model; its last words: about to die$"),
     ("exit", "^Tester ended with status 3 on this model$"),
+    ("babble", "^Tester ended with status 3 on this model; its last words: (bla ){70,}the end$"),
+    ("garble", "^Tester ended with status 0 on this model$"),
     ("eat", "^more than 4 GB of memory would be needed$"),
     ("refuse", "^this is refused$"),
-    ("surprise", "^KeyError: 'surprise'$"),
+    ("surprise", "^Tester failed on this model: KeyError: 'surprise'$"),
 ])  # fmt: skip
 def test_a_failing_child_is_an_error(what: str, message: str) -> None:
     with pytest.raises(TflmBuildError, match=message):
-        run_in_child(Task("child_tasks", "Tester", 60, 4), {"what": what})
+        run_in_child(TESTER, {"what": what})
+    assert run_in_child(TESTER, {"what": "echo"}) == {"what": "echo"}
 
 
+@pytest.mark.usefixtures("way", "temporary")
 def test_a_hanging_child_is_ended_with_all_that_it_forked(tmp_path: Path) -> None:
     file = tmp_path / "group"
     with pytest.raises(TflmBuildError, match=r"^Tester gave no answer within 3 s and was ended$"):
         run_in_child(Task("child_tasks", "Tester", 3, 4), {"what": "hang", "file": str(file)})
-    group = int(file.read_text())
-    for _ in range(100):  # the last of the group has to be reaped first, which is init's task
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    pytest.fail("a forked process is still there")
+    for process in file.read_text().split()[:2]:  # the third is its parent
+        assert_gone(int(process))
+
+
+def test_a_child_has_a_group_a_folder_and_limits_of_its_own(way: str, temporary: Path) -> None:
+    answer = run_in_child(TESTER, {"what": "tell"})
+    assert answer["group"] == answer["process"] != os.getpgid(0)
+    assert Path(answer["folder"]).parent == temporary
+    assert answer["limits"] == [4 << 30, 4 << 30, 0]
+    assert answer["threads"] == 1 or way == "new"
+    assert answer["files"] == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("way")
+def test_a_child_sees_the_variables_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("one", "two"):
+        monkeypatch.setenv("TFLM_BUILD_TEST", value)
+        assert run_in_child(TESTER, {"what": "tell"})["variable"] == value
+    assert run_in_child(TESTER, {"what": "tell"}, environment={"TFLM_BUILD_TEST": "three"})["variable"] == "three"
+
+
+@pytest.mark.usefixtures("way", "temporary")
+def test_threads_get_their_own_answers() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda number: run_in_child(TESTER, {"what": "echo", "number": number}), range(12))
+        assert [answer["number"] for answer in answers] == list(range(12))
+
+
+@pytest.mark.skipif("forked" not in WAYS, reason="this system has no forks that last")
+def test_only_what_may_be_forked_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    parents = []
+    for environment in (None, {"X": "1"}):
+        monkeypatch.setitem(child._FORKED, "child_tasks", "json")
+        parents.append(run_in_child(TESTER, {"what": "tell"}, environment=environment)["parent"])
+    monkeypatch.delitem(child._FORKED, "child_tasks")
+    parents.append(run_in_child(TESTER, {"what": "tell"})["parent"])
+    assert [parent == os.getpid() for parent in parents] == [False, True, True]
+
+
+@pytest.mark.skipif("forked" not in WAYS, reason="this system has no forks that last")
+def test_the_process_that_is_forked_may_die(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(child._FORKED, "child_tasks", "json")
+    first = run_in_child(TESTER, {"what": "tell"})["parent"]
+    assert run_in_child(TESTER, {"what": "tell"})["parent"] == first
+    os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    assert run_in_child(TESTER, {"what": "tell"})["parent"] != first
+    with pytest.raises(TflmBuildError, match=r"^Tester cannot be run: the process that it is forked from has ended"):
+        run_in_child(TESTER, {"what": "murder"})
+    run_in_child(TESTER, {"what": "tell"})
+
+
+@pytest.mark.skipif("forked" not in WAYS, reason="this system has no forks that last")
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_no_process_outlives_the_one_that_started_it(end: int, tmp_path: Path) -> None:
+    file = tmp_path / "group"
+    script = (
+        "from tflm_build import child\n"
+        "child._FORKED['child_tasks'] = 'json'\n"
+        f"child.run_in_child(child.Task('child_tasks', 'T', 60, 4), {{'what': 'hang', 'file': {str(file)!r}}})\n"
+    )
+    # What is killed cannot clear its temporary folder away.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL, env=environment)
+    while not file.exists() or len(file.read_text().split()) < 3:
+        time.sleep(0.05)
+    process.send_signal(end)
+    process.wait(10)
+    for survivor in file.read_text().split():
+        assert_gone(int(survivor))

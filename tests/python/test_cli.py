@@ -3,13 +3,17 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from interpreters import ROOT, Run
 
 import tflm_build as package
+from tflm_build.cli import _EMITTED
+from tflm_build.emit import EMITTED
 
 
 def test_help_needs_neither_tensorflow_nor_numpy(tflm_build: Run, tmp_path: Path) -> None:
@@ -28,8 +32,9 @@ def test_version_and_cmake_dir(tflm_build: Run) -> None:
 
 def test_only_the_summary_goes_to_standard_output(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
     result = tflm_build("convert", "--name", "cnn", "--src", cnn / "cnn.tflite", "--out-dir", tmp_path)
-    assert result.stdout.count("\n") == 1
-    assert result.stdout.startswith("cnn: ")
+    first, *others = result.stdout.splitlines()
+    assert re.fullmatch(r"cnn: [\d,]+ B of flash, [\d,]+ B of arena, [\d,]+ MACs", first)
+    assert [line.split()[0] for line in others] == ["flash", "arena", "proof", "ops"]
     lines = result.stderr.splitlines()
     assert lines[0] == "tflm-build: cnn: reading"
     assert all(line.startswith("tflm-build: cnn: ") for line in lines)
@@ -37,7 +42,7 @@ def test_only_the_summary_goes_to_standard_output(cnn: Path, tflm_build: Run, tm
 
 def test_quiet_says_nothing_but_the_summary(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
     result = tflm_build("convert", "--name", "cnn", "--src", cnn / "cnn.tflite", "--out-dir", tmp_path, "--quiet")
-    assert (result.stderr, result.stdout.count("\n")) == ("", 1)
+    assert (result.stderr, result.stdout.count("\n")) == ("", 5)
 
 
 def test_a_terminal_gets_a_bar(cnn: Path, tmp_path: Path) -> None:
@@ -85,3 +90,44 @@ def test_a_folder_that_cannot_be_written_to(cnn: Path, tflm_build: Run, tmp_path
     result = tflm_build("convert", "--name", "cnn", "--src", cnn / "cnn.tflite", "--out-dir", out, "--quiet")
     assert result.returncode == 1
     assert "cannot be written to: Not a directory; choose another folder" in result.stderr
+
+
+@pytest.mark.parametrize(("emit", "end"), [("data", "_data.c"), ("header", ".h"), ("manifest", ".json")])
+def test_one_file_alone_has_the_bytes_that_it_has_among_all(
+    emit: str, end: str, cnn: Path, keras_models: Path, tflm_build: Run, tmp_path: Path
+) -> None:
+    result = tflm_build(
+        "convert", "--name", "cnn", "--src", keras_models / "cnn.keras", "--quantize", "int8", "--calibration",
+        "random:20", "--emit", emit, "--out-dir", tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    (path,) = tmp_path.iterdir()
+    assert path.name == f"cnn{end}"
+    assert path.read_bytes() == (cnn / path.name).read_bytes()
+
+
+def test_the_data_alone_is_a_better_xxd(cnn: Path, tmp_path: Path) -> None:
+    """It compiles without any other file, const and aligned, with its length."""
+    (tmp_path / "main.c").write_text(
+        "#include <stdio.h>\n#include <stdint.h>\n"
+        "extern const unsigned char cnn_data[]; extern const size_t cnn_data_len;\n"
+        'int main(void) { printf("%d ", (int)((uintptr_t)cnn_data % 16));'
+        " return fwrite(cnn_data, 1, cnn_data_len, stdout) != cnn_data_len; }\n"
+    )
+    for compiler, language in (("gcc", "c"), ("g++", "c++")):
+        subprocess.run(
+            [compiler, "-Wall", "-Wextra", "-Werror", "-x", language, cnn / "cnn_data.c", "-c", "-o", tmp_path / "d.o"],
+            check=True,
+        )
+        subprocess.run(["gcc", tmp_path / "main.c", tmp_path / "d.o", "-o", tmp_path / "program"], check=True)
+        output = subprocess.run([tmp_path / "program"], capture_output=True, check=True).stdout
+        assert output == b"0 " + (cnn / "cnn.tflite").read_bytes()
+        sections = subprocess.run(["nm", tmp_path / "d.o"], capture_output=True, text=True, check=True).stdout
+        assert re.search(r" R cnn_data$", sections, re.MULTILINE)  # read-only
+
+
+def test_an_unknown_file(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
+    result = tflm_build("convert", "--name", "m", "--src", cnn / "cnn.tflite", "--emit", "bits", "--out-dir", tmp_path)
+    assert result.returncode == 2
+    assert all(f"'{name}'" in result.stderr for name in EMITTED)
+    assert tuple(EMITTED) == _EMITTED

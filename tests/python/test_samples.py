@@ -3,12 +3,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.samples import bind, read_samples
+from tflm_build.read_samples import read_samples
+from tflm_build.samples import bind
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ TWO = (Input("b", (1, 2)), Input("a", (1, 3)))
 
 
 def test_arrays_are_matched_by_name(tmp_path: Path) -> None:
-    a, b = np.ones((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    a, b = np.arange(12, dtype=np.float32).reshape(4, 3), np.arange(8, dtype=np.float32).reshape(4, 2)
     np.savez(tmp_path / "data.npz", a=a, b=b, labels=np.arange(4))
     bound = bind(read_samples("CALIBRATION", str(tmp_path / "data.npz")), TWO)
     assert np.array_equal(bound.arrays[0], b)
@@ -43,7 +45,7 @@ def test_one_array_goes_to_the_only_input(suffix: str, tmp_path: Path) -> None:
 
 
 def test_float64_is_cast_with_a_note(tmp_path: Path) -> None:
-    np.save(tmp_path / "data.npy", np.array([[0.1]]))
+    np.save(tmp_path / "data.npy", np.array([[0.1], [0.2]]))
     bound = bind(read_samples("CALIBRATION", str(tmp_path / "data.npy")), (Input("x", (1, 1)),))
     assert bound.arrays[0].dtype == np.float32
     assert bound.notes == ("CALIBRATION 'data.npy' for input 'x' is float64, cast to float32",)
@@ -80,3 +82,15 @@ def test_a_decompression_bomb_of_a_header_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     with pytest.raises(TflmBuildError, match=r"is not a valid \.npy file"):
         read_samples("CALIBRATION", str(path))
+
+
+@pytest.mark.parametrize(("values", "note"), [
+    (np.full((6, 2), 3.0), "is constant, 3: its range cannot be learnt"),
+    (np.array([[0, 1], [0.5, 1], [0.25, 1]]).reshape(3, 1, 2), "never changes in 1 channels, the first is 1"),
+    (np.clip(np.linspace(0, 2, 40), 0, 1).reshape(20, 2), r"looks saturated: 50% of its values are exactly 1"),
+])  # fmt: skip
+def test_data_that_no_range_can_be_learnt_from(values: np.ndarray[Any, Any], note: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", values.astype(np.float32))
+    spec = Input("x", (1, *values.shape[1:]))
+    (found,) = bind(read_samples("CALIBRATION", str(tmp_path / "data.npy")), (spec,)).notes
+    assert found == f"warning: CALIBRATION 'data.npy' for input 'x' {note}"

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compare what must be quick with a peer, in the same run: ratios, for a machine's own speed means nothing."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tflm_build.c_source import byte_rows
+
+__all__ = ["main", "peak_megabytes"]
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "hello_world"
+ROUNDS = 3
+ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+TEN_MEGABYTES = 10_000_000
+
+PLAIN_CONVERSION = """
+import sys, keras, numpy, tensorflow as tf
+model = keras.models.load_model(sys.argv[1])
+data = numpy.load(sys.argv[2])["x"]
+converter = tf.lite.TFLiteConverter.from_keras_model(model)
+converter.optimizations = [tf.lite.Optimize.DEFAULT]
+converter.representative_dataset = lambda: ([data[i : i + 1]] for i in range(len(data)))
+converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+converter.convert()
+"""
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the wall-clock time of a call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def run(*command: str) -> None:
+    """Run a command that has to work."""
+    subprocess.run(command, check=True, capture_output=True, env=ENVIRONMENT)
+
+
+def peak_megabytes(*command: str) -> float:
+    """Return the largest resident set that a command, or a process that it started, reached."""
+    with Path(os.devnull).open("wb") as nothing:
+        process = subprocess.Popen(command, stdout=nothing, stderr=nothing, env=ENVIRONMENT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return usage.ru_maxrss / 1024
+
+
+def report(title: str, goal: str, ours: float, peer: float, unit: str) -> None:
+    """Print one comparison."""
+    print(f"{title}: {ours:.3g} {unit} to {peer:.3g} {unit}, ratio {ours / peer:.3f} (goal: {goal})")
+
+
+def main() -> None:
+    """Print the best of some rounds, taken in turns so that both meet the same machine."""
+    tflm_build = (sys.executable, "-m", "tflm_build")
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        data = out / "ten_megabytes"
+        data.write_bytes(os.urandom(TEN_MEGABYTES))
+        keras = (str(EXAMPLE / "hello_world.keras"), str(EXAMPLE / "calibration.npz"))
+        convert = (*tflm_build, "convert", "--name", "m", "--out-dir", name)
+        from_keras = (*convert, "--src", keras[0], "--quantize", "int8", "--calibration", keras[1])
+        run(*from_keras)
+        source = out / "source.tflite"
+        (out / "m.tflite").rename(source)
+
+        pairs: dict[str, tuple[str, Callable[[], object], Callable[[], object]]] = {
+            "tflm-build --help, to import tensorflow": (
+                "under 0.333",
+                lambda: run(*tflm_build, "--help"),
+                lambda: run(sys.executable, "-c", "import tensorflow"),
+            ),
+            "a .tflite from start to end, to import tensorflow": (
+                "under 1",
+                lambda: run(*convert, "--src", str(source)),
+                lambda: run(sys.executable, "-c", "import tensorflow"),
+            ),
+            "10 MB as a C array, to xxd -i": (
+                "under 0.1",
+                lambda: (out / "ours.c").write_bytes(byte_rows(data.read_bytes())),
+                lambda: run("xxd", "-i", str(data), str(out / "theirs.c")),
+            ),
+        }
+        for title, (goal, ours, peer) in pairs.items():
+            rounds = [(seconds(ours), seconds(peer)) for _ in range(ROUNDS)]
+            report(title, goal, min(ours for ours, _ in rounds), min(peer for _, peer in rounds), "s")
+        peak = peak_megabytes(*from_keras)
+        plain = peak_megabytes(sys.executable, "-c", PLAIN_CONVERSION, *keras)
+        report("peak memory of a conversion, to TensorFlow's convert()", "under 1.2", peak, plain, "MB")
+    print()

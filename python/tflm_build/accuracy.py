@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work out how much of the float model is left in the shipped one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tflm_build.golden import dequantize
+from tflm_build.graph import Tensor
+
+__all__ = ["Accuracy", "work_out_accuracy"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What TFLM answers to samples of data, against the float model and the labels.
+
+    Attributes:
+        samples: their number.
+        float_error: per output: largest difference from the float model, in real numbers; empty without one.
+        worst_sample: per output: the sample that has it.
+        sqnr: per output: signal-to-quantization-noise ratio in dB; infinite where there is no difference.
+        labelled: whether top1 and float_top1 are by labels.
+        top1: share of samples whose largest output is the label's, or the float model's without labels; None where
+            the model does not have one vector as output.
+        float_top1: the float model's share by labels; None without labels or float model.
+    """
+
+    samples: int
+    float_error: tuple[float, ...]
+    worst_sample: tuple[int, ...]
+    sqnr: tuple[float, ...]
+    labelled: bool
+    top1: float | None
+    float_top1: float | None
+
+
+def work_out_accuracy(
+    outputs: Sequence[Tensor],
+    answers: Sequence[Array],
+    float_answers: Sequence[Array] | None,
+    labels: Array | None,
+) -> Accuracy | None:
+    """Compare TFLM's answers with the float model's.
+
+    Args:
+        outputs: the model's outputs.
+        answers: per output an array (samples, *shape): what TFLM answered.
+        float_answers: per output an array (samples, ...): what the float model answered; None: there is none.
+        labels: the class of each sample; None: there are none.
+
+    Returns:
+        None where there is neither a float model nor a label.
+    """
+    samples = len(answers[0])
+    if not samples or (float_answers is None and labels is None):
+        return None
+    real = [dequantize(answer, tensor).astype(np.float64) for answer, tensor in zip(answers, outputs, strict=True)]
+    wanted = [
+        answer.astype(np.float64).reshape(mine.shape)
+        for mine, answer in zip(real, float_answers or (), strict=float_answers is not None)
+    ]
+    noise = [np.abs(mine - theirs).reshape(samples, -1) for mine, theirs in zip(real, wanted, strict=False)]
+    classes = _largest(real)
+    float_classes = _largest(wanted)
+    judge = labels if labels is not None else float_classes
+    return Accuracy(
+        samples=samples,
+        float_error=tuple(float(each.max()) for each in noise),
+        worst_sample=tuple(int(each.max(axis=1).argmax()) for each in noise),
+        sqnr=tuple(_decibels(theirs, each) for theirs, each in zip(wanted, noise, strict=True)),
+        labelled=labels is not None,
+        top1=None if classes is None or judge is None else float(np.mean(classes == judge)),
+        float_top1=None if float_classes is None or labels is None else float(np.mean(float_classes == labels)),
+    )
+
+
+def _largest(outputs: Sequence[Array]) -> Array | None:
+    """Return the place of the largest element in each sample; None unless there is one output, and it is a vector."""
+    if len(outputs) != 1:
+        return None
+    vectors = outputs[0].reshape(len(outputs[0]), -1)
+    return vectors.argmax(axis=1) if vectors.shape[1] > 1 else None
+
+
+def _decibels(signal: Array, noise: Array) -> float:
+    """Return the ratio of the power of a signal to that of its noise, in dB."""
+    power, noise_power = float(np.sum(signal**2)), float(np.sum(noise**2))
+    if noise_power == 0:
+        return float("inf")
+    return float(10 * np.log10(power / noise_power)) if power else float("-inf")

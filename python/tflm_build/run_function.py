@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Call a function of a Python file that the user named; only ever done in a child process."""
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+from tflm_build.errors import TflmBuildError
+
+__all__ = ["call_function"]
+
+
+def call_function(what: str, file: Path, name: str, *, as_iterator: bool = False) -> Any:
+    """Import a file and call one of its functions without arguments.
+
+    Args:
+        what: names the function in messages.
+        file: the Python file; what lies beside it can be imported.
+        name: of the function.
+        as_iterator: return a list of all that it yields.
+
+    Raises:
+        TflmBuildError: the file cannot be imported, or the function fails.
+    """
+    sys.path.insert(0, str(file.parent))
+    try:
+        # As runpy does for a script: the file's name need not be a module's, and nothing is cached.
+        function = runpy.run_path(str(file), run_name=file.stem).get(name)
+        result = function() if callable(function) else None
+        items = list(result) if as_iterator and result is not None else result
+    except Exception as error:
+        lines = [line for line in str(error).strip().splitlines() if line.strip()] or ["no reason given"]
+        msg = f"{what} failed: {type(error).__name__}: {lines[0]}; mend the function"
+        raise TflmBuildError(msg) from error
+    if not callable(function):
+        msg = f"{what} does not exist; define {name}() in {file.name}, without arguments"
+        raise TflmBuildError(msg)
+    return items

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Say in a few lines what a model became."""
+
+from tflm_build.arrange import Arrangement
+from tflm_build.emit import Shipment
+from tflm_build.prove import Proof
+
+__all__ = ["summarize"]
+
+
+def summarize(shipment: Shipment, bytes_before: int) -> str:
+    """Return a title and a line for each of flash, arena, proof and ops.
+
+    Args:
+        shipment: what the stages found.
+        bytes_before: size of the flatbuffer as the converter wrote it.
+    """
+    arranged, proof = shipment.arranged, shipment.proof
+    measured, flash = arranged.measured, len(shipment.flatbuffer)
+    differences = ", ".join(f"{difference:g}" for difference in proof.difference)
+    passing = measured.smallest_arena - measured.head - measured.tail
+    lines = {
+        "flash": f"{1 - flash / bytes_before:.0%} less than the converter's {bytes_before:,} B",
+        "arena": f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
+        + _planned(arranged),
+        "proof": f"at most {differences} from LiteRT's reference in {shipment.golden.count} vectors{_accuracy(proof)}",
+        "ops": ", ".join(used.op for used in shipment.ops),
+    }
+    macs = sum(layer.macs for layer in shipment.work)
+    title = f"{shipment.name}: {flash:,} B of flash, {measured.smallest_arena:,} B of arena, {macs:,} MACs"
+    return "\n".join([title, *(f"  {word:<6} {text}" for word, text in lines.items())])
+
+
+def _planned(arranged: Arrangement) -> str:
+    """Say how good the plan of the arena is."""
+    if arranged.lower_bound is None or arranged.greedy_head is None:
+        return ""
+    if arranged.planned:
+        return f"; planned offline (bound {arranged.lower_bound:,} B), {arranged.arena_unplanned:,} B otherwise"
+    return f"; bound {arranged.lower_bound:,} B, gap {arranged.greedy_head - arranged.lower_bound:,} B"
+
+
+def _accuracy(proof: Proof) -> str:
+    """Say what is left of the float model."""
+    accuracy = proof.accuracy
+    if accuracy is None:
+        return ""
+    text = ""
+    if accuracy.float_error:
+        text += f", {max(accuracy.float_error):.3g} from the float model (SQNR {min(accuracy.sqnr):.1f} dB)"
+    if accuracy.top1 is not None and accuracy.labelled:
+        before = "" if accuracy.float_top1 is None else f", {accuracy.float_top1:.1%} before"
+        text += f"; top-1 {accuracy.top1:.1%}{before}"
+    return f"{text}, {accuracy.samples} samples"

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest is what its published schema says, and says where each number comes from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from interpreters import ROOT, read_manifest
+
+SCHEMA = json.loads((ROOT / "docs" / "manifest.schema.json").read_text())
+
+
+@pytest.mark.parametrize("folder", ["hello_world", "cnn"])
+def test_a_manifest_is_valid(folder: str, request: pytest.FixtureRequest) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(read_manifest(request.getfixturevalue(folder)), SCHEMA, jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("change", [{"time": "now"}, {"schema_version": 2}, {"macs": -1}, {"inputs": []}])
+def test_the_schema_refuses_what_is_not_in_it(change: dict[str, Any], hello_world: Path) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(read_manifest(hello_world) | change, SCHEMA, jsonschema.Draft202012Validator)
+
+
+def test_numbers_agree_with_each_other(cnn: Path) -> None:
+    manifest = read_manifest(cnn)
+    arena = manifest["arena"]
+    assert manifest["macs"] == sum(layer["macs"] for layer in manifest["layers"]) > 0
+    assert sum(used["count"] for used in manifest["ops"]) == len(manifest["layers"])
+    assert arena["lower_bound"] <= arena["head"] <= arena["smallest"] - arena["tail"]
+    assert arena["lower_bound"] == sum(tensor["bytes"] for tensor in arena["peak"])
+    assert manifest["model"]["bytes"] == (cnn / "cnn.tflite").stat().st_size < manifest["model"]["bytes_before"]
