@@ -24,6 +24,7 @@ from tflm_build.read import Source, read_source
 from tflm_build.read_samples import data_files, read_samples
 from tflm_build.samples import Samples
 from tflm_build.summarize import summarize
+from tflm_build.verify import verify
 from tflm_build.versions import base_versions, tool_files
 from tflm_build.workload import layer_work
 
@@ -66,6 +67,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     converted = quantize(options, source, data)
     for note in converted.notes:
         progress.note(note)
+    verify(converted.flatbuffer)
     canonical = canonicalize(converted.flatbuffer, keep_names=options.keep_names)
     canonical = dataclasses.replace(
         canonical, inputs=converted.inputs or canonical.inputs, outputs=converted.outputs or canonical.outputs
@@ -106,7 +108,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     place_files(out_dir, files, last=main)
     return Result(
         tuple(out_dir / file for file in sorted(files, key=lambda file: file != main)),
-        summarize(shipment, len(converted.flatbuffer)),
+        summarize(shipment, converted),
     )
 
 

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tflm_build.errors import TflmBuildError
 from tflm_build.flatbuffer import load, schema, store
 
 __all__ = ["Canonical", "canonicalize"]
@@ -39,9 +40,10 @@ def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
         keep_names: leave the names of tensors and subgraphs in it.
 
     Raises:
-        TflmBuildError: the bytes are not a TensorFlow Lite model.
+        TflmBuildError: the bytes are not a TensorFlow Lite model, or sizes beyond the batch are not fixed.
     """
     model = load(flatbuffer)
+    _refuse_free_sizes(model)
     layers = tuple(_layer_names(subgraph) for subgraph in model.subgraphs)
     inputs, outputs = _io_names(model)
 
@@ -59,6 +61,20 @@ def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
             operator.debugMetadataIndex = -1
     _renumber_buffers(model)
     return Canonical(store(model), layers, inputs, outputs)
+
+
+def _refuse_free_sizes(model: Any) -> None:
+    """Refuse an input whose sizes beyond the batch are decided on the device."""
+    main = model.subgraphs[0]
+    for index in () if main.inputs is None else main.inputs:
+        tensor = main.tensors[index]
+        signature = () if tensor.shapeSignature is None else tuple(int(size) for size in tensor.shapeSignature)
+        if any(size < 0 for size in signature[1:]):
+            msg = (
+                f"input '{_text(tensor.name)}' has the shape {signature}; TFLM needs fixed sizes; convert the model "
+                "with every size but the batch fixed"
+            )
+            raise TflmBuildError(msg)
 
 
 def _strip_tensor(tensor: Any) -> None:

@@ -27,6 +27,9 @@ _EFFORT: Final = 10_000_000
 _TRY: Final = 50
 """What a try costs beside its pairs of blocks, in the time that a pair takes."""
 
+_MAX_BLOCKS: Final = 2000
+"""More than this many activations are left to TFLM: what is worked out here grows with their square."""
+
 _ELEMENT_BYTES: Final = {
     "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "int32": 4, "uint32": 4, "float32": 4,
     "int64": 8, "uint64": 8, "float64": 8,
@@ -71,7 +74,7 @@ def lifetimes(flatbuffer: bytes) -> list[Block] | None:
     """Return the blocks that TFLM plans, without the scratch memory that kernels ask for.
 
     Returns:
-        None for a model with several subgraphs, or with elements of no fixed size.
+        None for a model with several subgraphs, with elements of no fixed size, or with too many blocks to plan.
 
     Raises:
         TflmBuildError: the bytes are not a TensorFlow Lite model.
@@ -178,7 +181,7 @@ def _blocks(model: Any) -> list[Block] | None:
         steps = -(-prod(_indices(tensor.shape)) * element // ALIGNMENT)  # rounded up
         if steps:
             blocks.append(Block(index, steps * ALIGNMENT, first.get(index, -1), last.get(index, -1)))
-    return blocks
+    return blocks if len(blocks) <= _MAX_BLOCKS else None
 
 
 def _indices(vector: Any) -> list[int]:

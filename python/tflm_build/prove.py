@@ -68,6 +68,12 @@ def prove(
     reference = tuple(run_in_child(_REFERENCE, {"flatbuffer": arranged.flatbuffer, "inputs": golden.arrays})["outputs"])
     tolerances, differences = [], []
     for tensor, got, wanted in zip(graph.outputs, measured.outputs, reference, strict=True):
+        if got.shape != wanted.shape:
+            msg = (
+                f"output '{tensor.name}' has the shape {got.shape[1:]} on TFLM and {wanted.shape[1:]} on LiteRT; "
+                "allowed: one shape; convert the model again"
+            )
+            raise TflmBuildError(msg)
         distance = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
         difference = float(distance.max())
         floating = tensor.dtype.kind == "f"

@@ -20,7 +20,7 @@ __all__ = ["Converted", "quantize"]
 
 Array = np.ndarray[Any, Any]
 
-_TENSORFLOW: Final = Task("tflm_build.convert", "TensorFlow", seconds=3600, gigabytes=32)
+_TENSORFLOW: Final = Task("tflm_build.convert", "TensorFlow", seconds=3600, gigabytes=16)
 _QUANTIZER: Final = Task("tflm_build.run_quantizer", "ai-edge-quantizer", seconds=3600, gigabytes=16)
 _FLOAT_MODEL: Final = Task("tflm_build.run_litert", "LiteRT", seconds=600, gigabytes=8)
 

@@ -20,6 +20,7 @@ Array = np.ndarray[Any, Any]
 
 _RANDOM: Final = re.compile(r"random:([1-9][0-9]{0,5})")
 _FUNCTION: Final = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
+_MAX_BYTES: Final = 1 << 31
 _IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 _ALLOWED: Final = ".npz, .npy, a folder of .npy files or images, module.py:function, or random:N"
 
@@ -69,6 +70,7 @@ def _from_file(option: str, path: Path) -> Samples:
         raise TflmBuildError(msg)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        _refuse_bomb(option, path)
         loaded = np.load(path, allow_pickle=False)
         arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except OSError as error:
@@ -87,6 +89,17 @@ def _from_file(option: str, path: Path) -> Samples:
         msg = f"{option} '{path.name}' holds no array; pass an .npz with one array per input"
         raise TflmBuildError(msg)
     return Samples(option, path.name, digest, 0, arrays)
+
+
+def _refuse_bomb(option: str, path: Path) -> None:
+    """Refuse an archive that unpacks to more than a conversion could hold."""
+    if path.suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > _MAX_BYTES:
+        msg = f"{option} '{path.name}' unpacks to {size:,} bytes; allowed: {_MAX_BYTES:,}; pass fewer samples"
+        raise TflmBuildError(msg)
 
 
 def _sample_files(folder: Path) -> list[Path]:

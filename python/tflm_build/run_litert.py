@@ -9,14 +9,14 @@ __all__ = ["run"]
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Load a model, and run it on vectors if there are any.
+    """Run a model on vectors.
 
     Args:
         request: `flatbuffer`; `inputs`: per input an array (vectors, *shape); `trace`, if one vector is to be followed:
             the tensors to report.
 
     Returns:
-        `outputs`: per output an array (vectors, *shape); or `trace`: the tensors; nothing where there were no inputs.
+        `outputs`: per output an array (vectors, *shape); or `trace`: the tensors.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -26,8 +26,6 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         experimental_preserve_all_tensors="trace" in request,
         num_threads=1,
     )
-    if "inputs" not in request:
-        return {}
     interpreter.allocate_tensors()
     places = [detail["index"] for detail in interpreter.get_input_details()]
     results = [detail["index"] for detail in interpreter.get_output_details()]

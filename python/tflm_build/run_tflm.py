@@ -22,6 +22,7 @@ Array = np.ndarray[Any, Any]
 
 _STEP: Final = 16  # bytes: what the arena's size is exact to
 _ROOMY: Final = (1 << 24, 1 << 28)  # bytes: arenas that are tried before a model is held to need too much
+_SECONDS: Final = 20  # for one vector: a model on a chip computes less than these kernels do in that time
 _OUTPUTS, _WORDS = Path("attempt.npz"), Path("attempt.log")  # in the child's own folder
 
 # TFLM says this when memory is what it lacks; the rest of what it says is about the model.
@@ -119,13 +120,16 @@ def _attempt(model: _Model, arena: int, inputs: list[Array]) -> list[Array] | No
     with _WORDS.open("wb") as words:
         process = os.fork()
         if process == 0:
+            signal.alarm(_SECONDS * len(inputs[0]))  # a loop in the model need not end
             os.dup2(words.fileno(), 1)
             os.dup2(words.fileno(), 2)
             os._exit(_attempt_here(model, arena, inputs))
         status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if status < 0:
+        end = signal.Signals(-status)
+        how = "gave no answer in time and was ended" if end is signal.SIGALRM else f"was ended by {end.name}"
         with _WORDS.open("a") as words:
-            words.write(f"\nthe interpreter was ended by {signal.Signals(-status).name}")
+            words.write(f"\nthe interpreter {how}")
     if status != 0:
         return None
     with np.load(_OUTPUTS, allow_pickle=False) as outputs:

@@ -1,34 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say in a few lines what a model became."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from tflm_build.arrange import Arrangement
 from tflm_build.emit import Shipment
 from tflm_build.prove import Proof
+from tflm_build.quantize import Converted
 
 __all__ = ["summarize"]
 
+_SHOWN: Final = 3  # tensors of the peak that are named; the manifest has all
 
-def summarize(shipment: Shipment, bytes_before: int) -> str:
-    """Return a title and a line for each of flash, arena, proof and ops.
+
+def summarize(shipment: Shipment, converted: Converted) -> str:
+    """Return a title and a line for each of flash, arena, its peak, calibration data, proof and ops.
 
     Args:
         shipment: what the stages found.
-        bytes_before: size of the flatbuffer as the converter wrote it.
+        converted: the flatbuffer as the converter wrote it, and what the calibration data is like.
     """
     arranged, proof = shipment.arranged, shipment.proof
-    measured, flash = arranged.measured, len(shipment.flatbuffer)
+    measured, flash, before = arranged.measured, len(shipment.flatbuffer), len(converted.flatbuffer)
     differences = ", ".join(f"{difference:g}" for difference in proof.difference)
     passing = measured.smallest_arena - measured.head - measured.tail
     lines = {
-        "flash": f"{1 - flash / bytes_before:.0%} less than the converter's {bytes_before:,} B",
+        "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
         "arena": f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
         + _planned(arranged),
+        "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
+        "data": _data(converted.calibration),
         "proof": f"at most {differences} from LiteRT's reference in {shipment.golden.count} vectors{_accuracy(proof)}",
         "ops": ", ".join(used.op for used in shipment.ops),
     }
     macs = sum(layer.macs for layer in shipment.work)
     title = f"{shipment.name}: {flash:,} B of flash, {measured.smallest_arena:,} B of arena, {macs:,} MACs"
-    return "\n".join([title, *(f"  {word:<6} {text}" for word, text in lines.items())])
+    return "\n".join([title, *(f"  {word:<6} {text}" for word, text in lines.items() if text)])
+
+
+def _data(calibration: Mapping[str, Any] | None) -> str:
+    """Say what the calibration data is like."""
+    if calibration is None:
+        return ""
+    ranges = (f"{each['name']} from {each['min']:g} to {each['max']:g}" for each in calibration["inputs"])
+    return f"calibrated on {calibration['samples']:,} samples: {', '.join(ranges)}"
 
 
 def _planned(arranged: Arrangement) -> str:

@@ -2,6 +2,7 @@
 """Bad input: one line that says what to do, exit 1, and nothing written."""
 
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,25 @@ def lost_weights(folder: Path) -> list[str]:
     return source(folder, "m.tflite", flatbuffer(Model("lost", tensors, ops, (0,), (3,), 0)))
 
 
+def custom(folder: Path, code: str) -> list[str]:
+    tensors = [Tensor("x", (1, 4), "float32"), Tensor("y", (1, 4), "float32")]
+    return source(folder, "m.tflite", flatbuffer(Model("custom", tensors, [Op(code, "", (0,), (1,))], (0,), (1,), 0)))
+
+
+def bomb(folder: Path) -> str:
+    """Compress three gigabytes of zeros, a megabyte at a time."""
+    path = folder / "bomb.npz"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("x.npy", "w", force_zip64=True) as entry,
+    ):
+        header = b"{'descr': '|i1', 'fortran_order': False, 'shape': (3221225472, 1), }".ljust(117) + b"\n"
+        entry.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        for _ in range(3072):
+            entry.write(bytes(1 << 20))
+    return str(path)
+
+
 def source_code(folder: Path, code: str, function: str) -> list[str]:
     (folder / "code.py").write_text(code + "\n")
     return ["--src", f"{folder / 'code.py'}:{function}"]
@@ -74,6 +94,17 @@ def damaged_image(folder: Path) -> str:
     (images / "a.png").write_bytes(b"\x89PNG garbage")
     return str(images)
 
+
+ENDLESS = """
+import tensorflow as tf
+
+@tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32, name="x")])
+def forever(x):
+    return tf.while_loop(lambda x: tf.reduce_all(x > -1e30), lambda x: x * 1.0, (x,))
+
+def model():
+    return forever.get_concrete_function()
+"""
 
 Case = Callable[[Path, Path], list[str]]
 
@@ -89,6 +120,22 @@ CASES: dict[str, tuple[Case, str]] = {
     "lambda layer": (
         lambda _, models: ["--src", str(models / "lambda.keras")],
         "SRC has a Lambda layer, which is Python code inside of the file; .* pass UNSAFE_DESERIALIZE",
+    ),
+    "an op of TensorFlow itself": (
+        lambda tmp, _: custom(tmp, "FlexErf"),
+        r"layer 'y' \(FlexErf\) is an op of TensorFlow itself, which no microcontroller runs",
+    ),
+    "an op of somebody's own": (
+        lambda tmp, _: custom(tmp, "MyOp"),
+        "layer 'y' needs the op MyOp, for which TFLM has no kernel",
+    ),
+    "a bomb of calibration data": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", bomb(tmp)],
+        r"CALIBRATION 'bomb.npz' unpacks to 3,221,225,600 bytes; allowed: 2,147,483,648; pass fewer samples",
+    ),
+    "a loop that does not end": (
+        lambda tmp, _: source_code(tmp, ENDLESS, "model"),
+        "TFLM cannot run this model: .*the interpreter gave no answer in time and was ended",
     ),
     "weights lost": (
         lambda tmp, _: lost_weights(tmp),

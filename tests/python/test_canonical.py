@@ -130,6 +130,21 @@ def test_a_memory_plan_is_kept() -> None:
     assert canonical.buffers[entry.buffer].data.tobytes() == np.arange(7, dtype=np.int32).tobytes()
 
 
+def test_other_readers_of_the_schema_load_it(source: bytes) -> None:
+    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as tflm_schema
+
+    canonical = canonicalize(source).flatbuffer
+    model = tflm_schema.ModelT.InitFromObj(tflm_schema.Model.GetRootAs(canonical, 0))
+    assert len(model.subgraphs[0].operators) == len(load(source).subgraphs[0].operators)
+
+
+def test_a_free_size_beyond_the_batch_is_refused() -> None:
+    model = conv_model()
+    model.subgraphs[0].tensors[0].shapeSignature = np.array([-1, -1, 6, 3], np.int32)
+    with pytest.raises(TflmBuildError, match=r"input 'serving_default_x:0' has the shape \(-1, -1, 6, 3\); TFLM needs"):
+        canonicalize(store(model))
+
+
 @pytest.mark.parametrize("damage", ["buffer", "opcode", "input", "output", "no subgraph"])
 def test_references_to_nowhere_are_refused(damage: str) -> None:
     model = conv_model()

@@ -173,3 +173,10 @@ def test_a_saved_model_anywhere(keras_models: Path, tflm_build: Run, tmp_path: P
         assert result.returncode == 0, result.stderr
     assert (tmp_path / "a" / "m.tflite").read_bytes() == (tmp_path / "b" / "m.tflite").read_bytes()
     assert "/classifier/saved_model.pb " in (tmp_path / "a" / "m.d").read_text()
+
+
+def test_a_quantized_tflite_that_is_what_was_asked(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
+    arguments = ("--name", "cnn", "--src", cnn / "cnn.tflite", "--quantize", "int8", "--out-dir", tmp_path, "--quiet")
+    result = tflm_build("convert", *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (tmp_path / "cnn.tflite").read_bytes() == (cnn / "cnn.tflite").read_bytes()
