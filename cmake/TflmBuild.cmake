@@ -87,7 +87,7 @@ function(add_tflm_model name)
       set(value "${arg_${keyword}}")
       if(keyword IN_LIST files)
         _tflm_build_input("${name}" ${keyword} "${value}" value)
-        # Files beside a model's or a function's own are named by the depfile.
+        # What lies in a folder, and what a function imports from its own, is named by the depfile.
         string(REGEX REPLACE "([.]py):[A-Za-z0-9_]+$" "\\1" file "${value}")
         if(IS_ABSOLUTE "${file}" AND NOT IS_DIRECTORY "${file}")
           list(APPEND inputs "${file}")

@@ -22,6 +22,10 @@ function(
   arguments
 )
   set(known ${keywords} ${flags})
+  foreach(keyword IN LISTS known)
+    unset(value_${keyword}) # a function sees its caller's variables
+    unset(arg_${keyword} PARENT_SCOPE)
+  endforeach()
   set(keyword "")
   foreach(argument IN LISTS arguments)
     if(keyword STREQUAL "")

@@ -89,7 +89,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     shipment = Shipment(
         name=options.name,
         provenance=_provenance(options, source, data, versions),
-        random_data=any(samples is not None and samples.random for samples in data.values()),
+        random_golden=_random_golden(data),
         graph=graph,
         ops=ops,
         golden=golden,
@@ -100,7 +100,13 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     files = emit_sources(shipment)
     main = f"{options.name}.json"
     files[main] = manifest(options, source, data, converted, shipment, versions, files)
-    inputs = [*source.files, *(file for path in paths.values() if path for file in data_files(path)), *tool_files()]
+    inputs = [
+        *source.files,
+        *map(Path, converted.files),
+        *(file for path in paths.values() if path for file in data_files(path)),
+        *(Path(file) for samples in data.values() if samples is not None for file in samples.files),
+        *tool_files(),
+    ]
     files[f"{options.name}.d"] = depfile(out_dir / main, inputs)
     if emit != "all":
         main = options.name + EMITTED[emit]
@@ -110,6 +116,12 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
         tuple(out_dir / file for file in sorted(files, key=lambda file: file != main)),
         summarize(shipment, converted),
     )
+
+
+def _random_golden(data: Mapping[str, Samples | None]) -> bool:
+    """Say whether golden inputs are random: there is no data, or what they are taken from is random itself."""
+    taken_from = data["TEST_DATA"] or data["CALIBRATION"]
+    return taken_from is None or bool(taken_from.random)
 
 
 def _provenance(
@@ -125,6 +137,7 @@ def _provenance(
             what = f"SHA-256 {samples.sha256}" if samples.sha256 else "RANDOM DATA: for trials only"
             lines.append(f"  {samples.option.lower().replace('_', ' '):<12} {samples.file}, {what}")
     lines.append(f"  options      QUANTIZE {options.quantize}, IO_TYPE {options.io_type}")
-    tools = (tool for tool in ("tensorflow", "ai-edge-litert", "tflite-micro") if tool in versions)
+    told = ("tensorflow", "keras", "tf-keras", "ai-edge-quantizer", "ai-edge-litert", "tflite-micro")
+    tools = (tool for tool in told if tool in versions)
     lines.append(f"  with         {', '.join(f'{tool} {versions[tool]}' for tool in tools)}")
     return tuple(lines)

@@ -53,7 +53,7 @@ def array_initializer(values: Array) -> str:
     """Spell the elements of an array, in rows indented by two."""
     flat = values.reshape(-1)
     if flat.dtype.kind == "f":
-        words = [float_literal(value) + "f" for value in flat]
+        words = [float_literal(value) + ("f" if np.isfinite(value) else "") for value in flat]
     elif flat.dtype.kind == "b":
         words = ["1" if value else "0" for value in flat]
     else:
@@ -77,7 +77,12 @@ def _integer_literal(value: int, dtype: np.dtype[Any]) -> str:
 
 
 def float_literal(value: float) -> str:
-    """Spell a finite float32 or double, without suffix, in digits that give the same float32 back."""
+    """Spell a float32 or double, without suffix, in digits that give the same float32 back.
+
+    What is not finite becomes a macro of math.h, which takes no suffix.
+    """
+    if not np.isfinite(value):
+        return "NAN" if np.isnan(value) else "INFINITY" if value > 0 else "(-INFINITY)"
     text = f"{float(value):.9g}"
     return text if any(sign in text for sign in ".e") else text + ".0"
 

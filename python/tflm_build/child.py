@@ -277,6 +277,14 @@ def _limit(gigabytes: int) -> None:
             resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
 
 
+def _end_with_parent() -> None:
+    """Let Linux end this process when the one that started it is killed."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+
+
 def _serve(module: str, gigabytes: int) -> None:
     """Answer the request in the working directory: the child's side."""
     _limit(gigabytes)
@@ -295,6 +303,7 @@ def _serve(module: str, gigabytes: int) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
+        _end_with_parent()
         _serve(sys.argv[1], int(sys.argv[2]))
     else:
         _fork_tasks()

@@ -2,6 +2,7 @@
 """The command line: options from the table, errors in one line, nothing but results on standard output."""
 
 import dataclasses
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from tflm_build import __version__
-from tflm_build.errors import TflmBuildError
+from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.options import Options
 
 __all__ = ["main"]
@@ -85,9 +86,19 @@ def convert(*, out_dir: Path, emit: str, quiet: bool, verbose: bool, **values: A
             click.echo(error.trace or traceback.format_exc(), err=True)
         click.echo(f"tflm-build: error: {values['name']}: {error}", err=True)
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - a fault of this program, still told in one line
+        if verbose:
+            click.echo(traceback.format_exc(), err=True)
+        click.echo(
+            f"tflm-build: error: {values['name']}: {first_line(error)}; please report it, with --verbose", err=True
+        )
+        sys.exit(1)
     click.echo(result.summary)
 
 
 def main() -> None:
-    """Run `tflm-build`."""
+    """Run `tflm-build`; when a build system ends it, its children end with it."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _frame: sys.exit(128 + number))
     _command(prog_name="tflm-build")

@@ -3,13 +3,15 @@
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.errors import TflmBuildError
+from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.flatbuffer import load
 from tflm_build.load_model import Input, Loaded, load_model
+from tflm_build.run_function import imported_files
 from tflm_build.samples import Bound, Samples, bind, choose, describe
 
 __all__ = ["run"]
@@ -29,7 +31,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `flatbuffer`; `inputs` and `outputs`: names in the order of the flatbuffer; `samples`: per input an array
         (samples, *shape), and `float_outputs`: what the float model answers; `labels` if the test data has some;
-        `versions` of the tools used; `notes` for the user; `calibration`: what the calibration data is like.
+        `versions` of the tools used; `notes` for the user; `calibration`: what the calibration data is like; `files`
+        that a function imported from its own folder.
     """
     try:
         import tensorflow as tf
@@ -54,6 +57,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "notes": notes,
         "calibration": None if calibration is None else describe(calibration, model.inputs),
     }
+    if request["kind"] == "function":
+        answer["files"] = imported_files(Path(request["path"]).parent)
     chosen = choose(test_data, calibration)
     if chosen is not None:
         answer["samples"] = [chosen.arrays[place] for place in inputs]
@@ -80,7 +85,8 @@ def _predict(model: Loaded, samples: Sequence[Array]) -> list[Array]:
 
     rows = []
     for vector in zip(*samples, strict=True):
-        outputs = model.function(*(tf.constant(value) for value in vector))
+        inputs = (tf.constant(value.reshape(spec.shape)) for value, spec in zip(vector, model.inputs, strict=True))
+        outputs = model.function(*inputs)
         rows.append([np.asarray(output) for output in tf.nest.flatten(outputs)])
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
@@ -94,7 +100,8 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
         arrays = calibration.arrays
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: (
-            [array[index : index + 1] for array in arrays] for index in range(len(arrays[0]))
+            [value.reshape(spec.shape) for value, spec in zip(vector, model.inputs, strict=True)]
+            for vector in zip(*arrays, strict=True)
         )
         if quantize == "int8":
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -110,8 +117,7 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
             warnings.simplefilter("ignore")
             return bytes(converter.convert())
     except Exception as error:
-        lines = [line for line in str(error).strip().splitlines() if line.strip()] or ["no reason given"]
-        reason = next((line for line in lines if "error:" in line), lines[0])
+        reason = next((line for line in str(error).splitlines() if "error:" in line), first_line(error))
         msg = f"TensorFlow cannot convert this model: {reason}; replace that layer by ops that TFLite has"
         raise TflmBuildError(msg) from error
 

@@ -39,12 +39,12 @@ class Shipment:
     Attributes:
         name: C identifier.
         provenance: lines that say what the files were made from and with.
-        random_data: True where the golden inputs, or the calibration data, are random.
+        random_golden: True where the golden inputs are random.
     """
 
     name: str
     provenance: tuple[str, ...]
-    random_data: bool
+    random_golden: bool
     graph: Graph
     ops: tuple[UsedOp, ...]
     golden: GoldenInputs
@@ -92,7 +92,7 @@ def _fill(shipment: Shipment, file: str, **words: object) -> str:
 def _data(shipment: Shipment) -> bytes:
     """Write the model's bytes as an array; they may be many, so they are put in last and never decoded."""
     mark = "@bytes@"
-    before, _, after = _fill(shipment, "data.c", data_size=len(shipment.flatbuffer), bytes=mark).partition(mark)
+    before, _, after = _fill(shipment, "data.c", data_size=len(shipment.flatbuffer), bytes=mark).rpartition(mark)
     return b"".join([before.encode(), byte_rows(shipment.flatbuffer), after.encode()])
 
 
@@ -179,7 +179,7 @@ def _ops(shipment: Shipment) -> str:
 def _golden_words(shipment: Shipment) -> Mapping[str, object]:
     """Say what the golden vectors are."""
     golden = shipment.golden
-    origin = "random" if shipment.random_data or not golden.from_data else f"{golden.from_data} samples of the data"
+    origin = "random" if shipment.random_golden else f"{golden.from_data} samples of the data"
     return {"count": len(shipment.arranged.measured.outputs[0]), "origin": origin}
 
 

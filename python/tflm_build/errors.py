@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one kind of error that a user is expected to see."""
 
-__all__ = ["TflmBuildError"]
+__all__ = ["TflmBuildError", "first_line"]
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line that a library's exception says, with its type."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0].strip() if lines else 'no reason given'}"
 
 
 class TflmBuildError(Exception):

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load what TensorFlow can read, as one function of fixed shapes: only imported in the converter's child process."""
 
+import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tflm_build.errors import TflmBuildError
+from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.run_function import call_function
 
 __all__ = ["Input", "Loaded", "load_model"]
@@ -66,12 +67,6 @@ def load_model(kind: str, path: str, *, unroll: bool, unsafe: bool) -> Loaded:
     return _keras_file(path, unroll=unroll, unsafe=unsafe)
 
 
-def _first_line(error: Exception) -> str:
-    """Return the first line of an exception, with its type."""
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
-
-
 def _keras_versions() -> dict[str, str]:
     """Return the version of Keras."""
     import keras
@@ -83,8 +78,7 @@ def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
     """Load a file that Keras 3 or Keras 2 has saved."""
     import keras
 
-    lambda_layer = not unsafe and _has_lambda(path)
-    if lambda_layer:
+    if not unsafe and _has_code(path):
         msg = (
             "SRC has a Lambda layer, which is Python code inside of the file; replace it by layers of Keras, or, if "
             "you trust the file as you trust a program, pass UNSAFE_DESERIALIZE"
@@ -94,14 +88,19 @@ def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
         model = keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
         if not path.lower().endswith((".h5", ".hdf5")):
-            msg = f"SRC is not a model that Keras {keras.__version__} can load: {_first_line(error)}; save it again"
+            msg = f"SRC is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
             raise TflmBuildError(msg) from error
-        return _keras_2_file(path, error, unroll=unroll)
+        return _keras_2_file(path, error, unroll=unroll, unsafe=unsafe)
     return _keras(model, unroll=unroll, notes=(), versions={"keras": keras.__version__})
 
 
-def _has_lambda(path: str) -> bool:
-    """Look for a Lambda layer in the configuration, without deserializing it."""
+def _has_code(path: str) -> bool:
+    """Look for Python code in the configuration, without deserializing it.
+
+    Raises:
+        TflmBuildError: the configuration cannot be read, so that nothing can be said of it.
+    """
+    config: Any = b""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             config = archive.read("config.json") if "config.json" in archive.namelist() else b""
@@ -113,25 +112,39 @@ def _has_lambda(path: str) -> bool:
                 config = file.attrs.get("model_config", b"")
         except OSError:
             return False  # not HDF5: Keras will say so
-        config = config.encode() if isinstance(config, str) else bytes(config)
-    return b'"class_name": "Lambda"' in config
+    try:
+        return bool(config) and _names_code(json.loads(config))
+    except (ValueError, TypeError, RecursionError) as error:
+        msg = f"SRC has a configuration that cannot be read: {first_line(error)}; save the model again"
+        raise TflmBuildError(msg) from error
 
 
-def _keras_2_file(path: str, first: Exception, *, unroll: bool) -> Loaded:
+def _names_code(config: Any) -> bool:
+    """Say whether a configuration has a class that holds code, on any level: a Lambda layer or a lambda function."""
+    if isinstance(config, list):
+        return any(_names_code(value) for value in config)
+    if not isinstance(config, dict):
+        return False
+    name = config.get("class_name")
+    code = isinstance(name, str) and name.rpartition(">")[2] in {"Lambda", "__lambda__"}
+    return code or any(_names_code(value) for value in config.values())
+
+
+def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) -> Loaded:
     """Load an .h5 file that Keras 3 refused."""
     try:
         import tf_keras
     except ImportError:
         msg = (
-            f"SRC is not a model that Keras 3 can load: {_first_line(first)}; if Keras 2 saved it, "
+            f"SRC is not a model that Keras 3 can load: {first_line(first)}; if Keras 2 saved it, "
             "pip install 'tflm-build[legacy-keras]'"
         )
         raise TflmBuildError(msg) from first
     try:
-        model = tf_keras.models.load_model(path, compile=False)
+        model = tf_keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
         msg = (
-            f"SRC is not a model that Keras 3 or Keras 2 can load: {_first_line(first)} and {_first_line(error)}; "
+            f"SRC is not a model that Keras 3 or Keras 2 can load: {first_line(first)} and {first_line(error)}; "
             "save it again"
         )
         raise TflmBuildError(msg) from error
@@ -164,18 +177,19 @@ def _saved_model(path: str) -> Loaded:
     """Load a SavedModel folder of any TensorFlow 2, and fix the batch of its serving signature."""
     import tensorflow as tf
 
-    notes: tuple[str, ...] = ()
     try:
         model = tf.saved_model.load(path)
     except Exception as error:
-        msg = (
-            f"SRC is not a SavedModel that TensorFlow {tf.__version__} can load: {_first_line(error)}; export it again"
-        )
+        msg = f"SRC is not a SavedModel that TensorFlow {tf.__version__} can load: {first_line(error)}; export it again"
         raise TflmBuildError(msg) from error
     signatures = dict(model.signatures)
-    signature = signatures.get("serving_default") or next(iter(signatures.values()), None)
+    only = next(iter(signatures.values())) if len(signatures) == 1 else None
+    signature = signatures.get("serving_default", only)
     if signature is None:
-        msg = "SRC is a SavedModel without signatures; got none; export it with model.export() of Keras"
+        found = ", ".join(sorted(signatures)) or "none"
+        msg = (
+            f"SRC is a SavedModel with the signatures {found}; allowed: serving_default, or one alone; export it again"
+        )
         raise TflmBuildError(msg)
     named = signature.structured_input_signature[1]
     inputs = tuple(_fixed(name, spec.shape, spec.dtype.name) for name, spec in named.items())
@@ -185,7 +199,7 @@ def _saved_model(path: str) -> Loaded:
     def call(*tensors: Any) -> Any:
         return signature(**{spec.name: tensor for spec, tensor in zip(inputs, tensors, strict=True)})
 
-    return _concrete(call.get_concrete_function(), model, notes, {}, inputs)
+    return _concrete(call.get_concrete_function(), model, (), {}, inputs)
 
 
 def _concrete(

@@ -81,7 +81,7 @@ def manifest(
         "golden": {
             "vectors": len(golden.arrays[0]),
             "from_data": golden.from_data,
-            "random": shipment.random_data,
+            "random": shipment.random_golden,
             "reference": [
                 {"difference": _rounded(difference), "tolerance": _rounded(tolerance)}
                 for difference, tolerance in zip(proof.difference, proof.tolerance, strict=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure on the real TFLM interpreter what a model needs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from tflm_build.child import Task, run_in_child
+from tflm_build.errors import TflmBuildError
 from tflm_build.golden import GoldenInputs
 from tflm_build.graph import Graph
 
@@ -47,7 +49,14 @@ def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measuremen
     """
     inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
     request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(graph.outputs)}
-    answer = run_in_child(_INTERPRETER, request)
+    try:
+        answer = run_in_child(_INTERPRETER, request)
+    except TflmBuildError as error:
+        node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
+        if node is None or int(node[1]) >= len(graph.operators):
+            raise
+        msg = f"layer '{graph.operators[int(node[1])].layer}': {error}"
+        raise TflmBuildError(msg, error.trace) from error
     return Measurement(
         smallest_arena=answer["arena"],
         head=answer["head"],

@@ -105,6 +105,9 @@ class Options:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.name) or self.name in C_KEYWORDS:
             msg = f"NAME becomes a C symbol; got '{self.name}'; use letters, digits and _, a letter first, no C keyword"
             raise TflmBuildError(msg)
+        if self.name.lower().startswith("tflm"):
+            msg = f"NAME got '{self.name}'; names that begin with tflm are the runtime's; choose another"
+            raise TflmBuildError(msg)
         for field in dataclasses.fields(self):
             choices, value = field.metadata["choices"], getattr(self, field.name)
             if choices and value not in choices:
@@ -135,7 +138,7 @@ class Options:
         text: str | None = getattr(self, option)
         if text is None:
             return None
-        match = re.fullmatch(r"([0-9]+)([KkMm]?)", str(text))
+        match = re.fullmatch(r"([0-9]{1,15})([KkMm]?)", str(text))
         if match is None:
             msg = f"{option.upper()} got '{text}'; allowed: a whole number, with K or M behind if wanted; such as 32K"
             raise TflmBuildError(msg)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put files in their place, all of them or none."""
+"""Put files in their place, once all of them are written."""
 
 import shutil
 import tempfile
@@ -20,7 +20,8 @@ def place_files(folder: Path, files: Mapping[str, bytes], last: str) -> None:
         last: the file that is renamed last: while it is missing or old, a build system knows that work is left.
 
     Raises:
-        TflmBuildError: the folder cannot be written to; nothing has changed then.
+        TflmBuildError: the folder cannot be written to. Nothing has changed then, unless the file system failed while
+            files were renamed: then the last one has not.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,6 +31,8 @@ def place_files(folder: Path, files: Mapping[str, bytes], last: str) -> None:
         raise TflmBuildError(msg) from error
     try:
         for name, content in files.items():
+            if (folder / name).is_dir():
+                raise IsADirectoryError(None, f"{name} is a folder")
             (beside / name).write_bytes(content)
         for name in sorted(files, key=lambda name: name == last):
             (beside / name).replace(folder / name)

@@ -74,10 +74,11 @@ def prove(
                 "allowed: one shape; convert the model again"
             )
             raise TflmBuildError(msg)
-        distance = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
+        same = (got == wanted) | (np.isnan(got) & np.isnan(wanted)) if tensor.dtype.kind == "f" else got == wanted
+        distance = np.abs(np.where(same, 0, got).astype(np.float64) - np.where(same, 0, wanted).astype(np.float64))
         difference = float(distance.max())
         floating = tensor.dtype.kind == "f"
-        largest = float(np.abs(wanted.astype(np.float64)).max())
+        largest = float(np.abs(np.where(np.isfinite(wanted), wanted, 0).astype(np.float64)).max())
         tolerance = _FLOAT_TOLERANCE * max(1e-6, largest) if floating else float(options.allowed_lsb)
         if not difference <= tolerance:  # a NaN is never allowed
             vector = int(np.argmax(distance.reshape(len(distance), -1).max(axis=1)))
@@ -94,9 +95,20 @@ def prove(
         np.concatenate([first[: golden.from_data], rest])
         for first, rest in zip(measured.outputs, measured.further, strict=True)
     ]
+    _check_labels(converted.labels, answers)
     accuracy = work_out_accuracy(graph.outputs, answers, converted.float_outputs, converted.labels)
     _hold(options, accuracy, graph)
     return Proof(reference, tuple(tolerances), tuple(differences), accuracy)
+
+
+def _check_labels(labels: Array | None, answers: Sequence[Array]) -> None:
+    """Refuse labels that no output stands for."""
+    if labels is None or len(answers) != 1:
+        return
+    classes = answers[0][0].size
+    if classes > 1 and not (labels.min() >= 0 and labels.max() < classes):
+        msg = f"the labels are from {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}; count classes from 0"
+        raise TflmBuildError(msg)
 
 
 def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:

@@ -50,6 +50,7 @@ class Converted:
         calibration: what the calibration data is like, for the manifest.
         versions: of the tools used.
         notes: for the user.
+        files: what a function imported, that the result depends on.
     """
 
     flatbuffer: bytes
@@ -61,6 +62,7 @@ class Converted:
     calibration: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def quantize(options: Options, source: Source, data: Mapping[str, Samples | None]) -> Converted:
@@ -99,6 +101,7 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
         calibration=answer["calibration"],
         versions=answer["versions"],
         notes=tuple(answer["notes"]),
+        files=tuple(answer.get("files", ())),
     )
 
 
@@ -151,13 +154,16 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
 
 def _as_inputs(data: Bound, graph: Graph) -> list[Array]:
     """Return data in the types of a float model's inputs."""
-    return [array.astype(tensor.dtype) for array, tensor in zip(data.arrays, graph.inputs, strict=True)]
+    return [
+        array.astype(tensor.dtype).reshape(-1, *tensor.shape)
+        for array, tensor in zip(data.arrays, graph.inputs, strict=True)
+    ]
 
 
 def _check_ends(options: Options, graph: Graph) -> None:
     """Refuse a source whose inputs and outputs are not of the type that was asked for."""
     wanted = "float32" if options.io_type == "float32" else _INTEGERS.get(options.quantize)
-    if options.quantize == "none" or wanted is None:
+    if wanted is None:
         return
     for tensor in (*graph.inputs, *graph.outputs):
         if tensor.type in {"float32", "int8", "int16", "uint8"} and tensor.type != wanted:

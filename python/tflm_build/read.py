@@ -2,6 +2,7 @@
 """Find out what a source is, before anything is built from it."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ from tflm_build.verify import verify
 from tflm_build.verify_archive import verify_archive
 from tflm_build.verify_shapes import verify_shapes
 
-__all__ = ["Source", "read_source"]
+__all__ = ["FUNCTION", "Source", "read_source"]
 
 _ALLOWED: Final = ".keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function"
-_FUNCTION: Final = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
+FUNCTION: Final = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
 _KINDS: Final = {".keras": "keras", ".h5": "h5", ".hdf5": "h5", ".tflite": "tflite"}
 
 
@@ -48,8 +49,11 @@ def read_source(src: str) -> Source:
     Raises:
         TflmBuildError: it is missing, unreadable, of an unknown kind, or damaged.
     """
-    function = _FUNCTION.fullmatch(src)
+    function = FUNCTION.fullmatch(src)
     path = Path(function[1] if function else src)
+    if not src.isprintable():
+        msg = f"SRC got {src!r}; a name that can be printed is allowed, for the emitted files tell it; rename the file"
+        raise TflmBuildError(msg)
     kind = "function" if function else _KINDS.get(path.suffix.lower())
     if path.is_dir() and (kind is None or (path / "saved_model.pb").exists()):
         return _saved_model(path)
@@ -83,10 +87,19 @@ def _saved_model(folder: Path) -> Source:
     if not (folder / "saved_model.pb").is_file():
         msg = f"SRC '{folder}' is a folder without saved_model.pb; allowed: {_ALLOWED}; check the path"
         raise TflmBuildError(msg)
+    try:
+        return _read_saved_model(folder)
+    except OSError as error:
+        msg = f"SRC '{folder}' cannot be read: {error.strerror or error}; check the files in it"
+        raise TflmBuildError(msg) from error
+
+
+def _read_saved_model(folder: Path) -> Source:
+    """Read the files of a SavedModel."""
     digest, size, files = hashlib.sha256(), 0, sorted(path for path in folder.rglob("*") if path.is_file())
     for file in files:
         data = file.read_bytes()
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(data).digest())
+        digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + hashlib.sha256(data).digest())
         size += len(data)
     name = folder.resolve().name
     return Source(str(folder.resolve()), name, "saved_model", b"", size, digest.hexdigest(), tuple(files))

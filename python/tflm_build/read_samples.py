@@ -2,9 +2,11 @@
 """Read representative data: a file, a folder of samples, a function that yields them, or random numbers."""
 
 import hashlib
+import os
 import re
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from tflm_build.child import Task, run_in_child
 from tflm_build.errors import TflmBuildError
+from tflm_build.read import FUNCTION
 from tflm_build.samples import Samples
 
 __all__ = ["data_files", "read_samples"]
@@ -19,7 +22,6 @@ __all__ = ["data_files", "read_samples"]
 Array = np.ndarray[Any, Any]
 
 _RANDOM: Final = re.compile(r"random:([1-9][0-9]{0,5})")
-_FUNCTION: Final = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
 _MAX_BYTES: Final = 1 << 31
 _IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 _ALLOWED: Final = ".npz, .npy, a folder of .npy files or images, module.py:function, or random:N"
@@ -43,7 +45,7 @@ def read_samples(option: str, source: str) -> Samples:
             msg = f"{option} got '{source}'; random data is random:N with N from 1 to 999999"
             raise TflmBuildError(msg)
         return Samples(option, source, "", int(match[1]), {})
-    match = _FUNCTION.fullmatch(source)
+    match = FUNCTION.fullmatch(source)
     if match is not None:
         return _from_function(option, Path(match[1]), match[2])
     path = Path(source)
@@ -56,7 +58,7 @@ def data_files(source: str) -> list[Path]:
     """Return the files that data depends on, for the depfile."""
     if source.startswith("random:"):
         return []
-    match = _FUNCTION.fullmatch(source)
+    match = FUNCTION.fullmatch(source)
     if match is not None:
         return [Path(match[1])]
     path = Path(source)
@@ -82,9 +84,12 @@ def _from_file(option: str, path: Path) -> Samples:
         else:
             msg = f"{option} '{path.name}' is not a valid {path.suffix} file: {error}; save it again"
         raise TflmBuildError(msg) from error
-    except (zipfile.BadZipFile, EOFError, KeyError, MemoryError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, MemoryError, RuntimeError) as error:
         msg = f"{option} '{path.name}' is not a valid {path.suffix} file: {error}; save it again"
         raise TflmBuildError(msg) from error
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        msg = f"{option} '{path.name}' has members that are no arrays; save it with numpy.savez"
+        raise TflmBuildError(msg)
     if not arrays:
         msg = f"{option} '{path.name}' holds no array; pass an .npz with one array per input"
         raise TflmBuildError(msg)
@@ -93,7 +98,7 @@ def _from_file(option: str, path: Path) -> Samples:
 
 def _refuse_bomb(option: str, path: Path) -> None:
     """Refuse an archive that unpacks to more than a conversion could hold."""
-    if path.suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
@@ -104,7 +109,7 @@ def _refuse_bomb(option: str, path: Path) -> None:
 
 def _sample_files(folder: Path) -> list[Path]:
     """Return the samples of a folder, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in {".npy", *_IMAGES})
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in {".npy", *_IMAGES} and path.is_file())
 
 
 def _from_folder(option: str, folder: Path) -> Samples:
@@ -116,9 +121,13 @@ def _from_folder(option: str, folder: Path) -> Samples:
     digest = hashlib.sha256()
     samples = []
     for file in files:
-        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
         image = file.suffix.lower() in _IMAGES
-        samples.append(_image(option, file) if image else _from_file(option, file).arrays[""])
+        sample = _image(option, file) if image else _from_file(option, file).arrays.get("")
+        if sample is None:
+            msg = f"{option} '{file.name}' holds several arrays; allowed: one array per file; save it with numpy.save"
+            raise TflmBuildError(msg)
+        samples.append(sample)
+        digest.update(os.fsencode(file.name) + b"\0" + hashlib.sha256(file.read_bytes()).digest())
     shapes = sorted({sample.shape for sample in samples})
     if len(shapes) > 1:
         msg = (
@@ -142,10 +151,14 @@ def _image(option: str, file: Path) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Pillow's warning of a decompression bomb
             with Image.open(file) as image:
+                mode = image.mode
                 pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"), np.float32)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Warning) as error:
         msg = f"{option} '{file.name}' is not an image that can be read: {error}; save it again"
         raise TflmBuildError(msg) from error
+    if mode not in {"1", "L", "P", "RGB"}:
+        msg = f"{option} '{file.name}' has pixels of mode {mode}; allowed: 8 bits of grey or RGB; save it as such"
+        raise TflmBuildError(msg)
     return (pixels / np.float32(255)).reshape(*pixels.shape[:2], -1)
 
 
@@ -158,4 +171,4 @@ def _from_function(option: str, file: Path, name: str) -> Samples:
         raise TflmBuildError(msg) from error
     answer = run_in_child(_GENERATOR, {"file": str(file.resolve()), "function": name, "option": option})
     arrays = dict(zip(answer["names"], answer["arrays"], strict=True))
-    return Samples(option, f"{file.name}:{name}", digest, 0, arrays)
+    return Samples(option, f"{file.name}:{name}", digest, 0, arrays, files=tuple(answer["files"]))

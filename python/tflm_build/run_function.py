@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tflm_build.errors import TflmBuildError
+from tflm_build.errors import TflmBuildError, first_line
 
-__all__ = ["call_function"]
+__all__ = ["call_function", "imported_files"]
 
 
 def call_function(what: str, file: Path, name: str, *, as_iterator: bool = False) -> Any:
@@ -30,10 +30,15 @@ def call_function(what: str, file: Path, name: str, *, as_iterator: bool = False
         result = function() if callable(function) else None
         items = list(result) if as_iterator and result is not None else result
     except Exception as error:
-        lines = [line for line in str(error).strip().splitlines() if line.strip()] or ["no reason given"]
-        msg = f"{what} failed: {type(error).__name__}: {lines[0]}; mend the function"
+        msg = f"{what} failed: {first_line(error)}; mend the function"
         raise TflmBuildError(msg) from error
     if not callable(function):
         msg = f"{what} does not exist; define {name}() in {file.name}, without arguments"
         raise TflmBuildError(msg)
     return items
+
+
+def imported_files(folder: Path) -> list[str]:
+    """Return the files of all modules that were imported from a folder: what its function depends on as well."""
+    found = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return sorted({file for file in found if file is not None and folder in Path(file).parents})

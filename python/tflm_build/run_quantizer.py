@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tflm_build.errors import TflmBuildError
+from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.flatbuffer import load, schema, store
 
 __all__ = ["run"]
@@ -18,7 +18,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         request: `flatbuffer`: a float32 model; `quantize` and `io_type` as in options.py; `names` of the inputs, and
-            `calibration`: per input an array (samples, *shape without the batch) of float32.
+            `calibration`: per input an array (samples, *shape) in the input's type.
 
     Returns:
         `flatbuffer`, and `versions` of the tools used.
@@ -37,10 +37,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     named = _named(request["flatbuffer"], request["names"])
     recipes = {"int8": recipe.static_wi8_ai8, "int16x8": recipe.static_wi8_ai16}
     # A list, not a generator: the calibrator goes over the samples twice.
-    samples = [
-        {name: value[np.newaxis] for name, value in zip(request["names"], vector, strict=True)}
-        for vector in zip(*request["calibration"], strict=True)
-    ]
+    samples = [dict(zip(request["names"], vector, strict=True)) for vector in zip(*request["calibration"], strict=True)]
     try:
         work = quantizer.Quantizer(bytearray(named), recipes[request["quantize"]]())
         # Its own calibrate() follows a moving average, which forgets the extremes.
@@ -48,8 +45,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         statistics.calibrate({_KEY: samples}, work._recipe_manager)  # noqa: SLF001 - only calibrate() would pass it
         result = work.quantize(statistics.get_model_qsvs(), enable_progress_bar=False, enable_progress_report=False)
     except Exception as error:
-        lines = [line for line in str(error).strip().splitlines() if line.strip()] or ["no reason given"]
-        msg = f"ai-edge-quantizer cannot quantize this model: {type(error).__name__}: {lines[0]}; pass the Keras model"
+        msg = f"ai-edge-quantizer cannot quantize this model: {first_line(error)}; pass the Keras model"
         raise TflmBuildError(msg) from error
     flatbuffer = bytes(result.quantized_model)
     if request["io_type"] == "auto":
@@ -61,9 +57,14 @@ def _named(flatbuffer: bytes, names: list[str]) -> bytes:
     """Give the model one signature and every tensor a name of its own: the calibrator keeps its books by them."""
     model = load(flatbuffer)
     main = model.subgraphs[0]
-    for place, subgraph in enumerate(model.subgraphs):
-        for index, tensor in enumerate(subgraph.tensors):
-            tensor.name = f"tensor_{place}_{index}".encode()
+    taken: set[bytes] = set()
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            name = tensor.name or b"tensor"
+            while name in taken:
+                name = b"%s_%d" % (tensor.name or b"tensor", len(taken))
+            tensor.name = name
+            taken.add(name)
 
     def maps(indices: Any, labels: list[str]) -> list[Any]:
         return [

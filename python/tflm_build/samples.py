@@ -47,6 +47,7 @@ class Samples:
         random: number of random samples, 0 for data from a file.
         arrays: arrays by name; the only one of an .npy has the empty name.
         notes: what the user may want to know of how they were read.
+        files: what they depend on, where that is more than their source itself says.
     """
 
     option: str
@@ -55,6 +56,7 @@ class Samples:
     random: int
     arrays: Mapping[str, Array]
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def to_message(self) -> dict[str, Any]:
         """Return the fields for a child process."""
@@ -79,7 +81,7 @@ class Bound:
     """Data in the order of a model's inputs.
 
     Attributes:
-        arrays: one per input, of shape (samples, *input shape without the batch).
+        arrays: one per input, of shape (samples, *input shape without a batch of 1).
         labels: the class of each sample, if the data has an array `labels`.
         notes: what a user may want to know of how the data was taken, and of what it is like.
     """
@@ -128,20 +130,21 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
 
 
 def choose(test_data: Bound | None, calibration: Bound | None) -> Bound | None:
-    """Choose the samples that both models answer: test data up to a limit, else a few of the calibration data.
+    """Choose the samples that both models answer: test data up to a limit, else calibration data, few without labels.
 
     The choice is numpy's frozen generator's. The first GOLDEN_COUNT of them become golden vectors.
 
     Returns:
-        Arrays of shape (samples, 1, *shape without the batch); None where there is no data.
+        The chosen samples; None where there is no data.
     """
     data = test_data or calibration
     if data is None:
         return None
-    count = GOLDEN_COUNT if test_data is None else _EVALUATED
+    count = GOLDEN_COUNT if test_data is None and data.labels is None else _EVALUATED
     chosen = np.random.RandomState(0).permutation(len(data.arrays[0]))[:count]
-    arrays = tuple(array[chosen][:, np.newaxis] for array in data.arrays)
-    return Bound(arrays, None if data.labels is None else data.labels[chosen], ())
+    return Bound(
+        tuple(array[chosen] for array in data.arrays), None if data.labels is None else data.labels[chosen], ()
+    )
 
 
 def describe(data: Bound, inputs: Sequence[InputSpec]) -> dict[str, Any]:
@@ -171,10 +174,15 @@ def _dead_channels(array: Array) -> list[int]:
     return [int(place) for place in np.flatnonzero(channels.min(axis=0) == channels.max(axis=0))]
 
 
+def _sample_shape(spec: InputSpec) -> tuple[int, ...]:
+    """Return the shape of one sample: the input's, without a batch of 1."""
+    return tuple(spec.shape[1:] if spec.shape[:1] == (1,) else spec.shape)
+
+
 def _checked(samples: Samples, spec: InputSpec, array: Array, notes: list[str]) -> Array:
     """Check one array against its input; float64 and float16 are cast, with a note."""
     what = f"{samples.option} '{samples.file}' for input '{spec.name}'"
-    wanted = tuple(spec.shape[1:])
+    wanted = _sample_shape(spec)
     if array.ndim < 1 or array.shape[1:] != wanted:
         sizes = ", ".join(str(size) for size in ("samples", *wanted))
         msg = f"{what} has shape {array.shape}; allowed: ({sizes}); reshape the data"
@@ -229,5 +237,5 @@ def _checked_labels(samples: Samples, labels: Array, count: int) -> Array:
 def _random(count: int, inputs: Sequence[InputSpec]) -> Bound:
     """Draw uniform numbers in [-1, 1) from numpy's frozen generator: the same ones in every version of numpy."""
     generator = np.random.RandomState(0)
-    arrays = tuple(generator.uniform(-1, 1, (count, *spec.shape[1:])).astype(np.float32) for spec in inputs)
+    arrays = tuple(generator.uniform(-1, 1, (count, *_sample_shape(spec))).astype(np.float32) for spec in inputs)
     return Bound(arrays, None, (f"{count} random samples: ranges and accuracy mean nothing; for trials only",))

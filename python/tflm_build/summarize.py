@@ -63,7 +63,9 @@ def _accuracy(proof: Proof) -> str:
         return ""
     text = ""
     if accuracy.float_error:
-        text += f", {max(accuracy.float_error):.3g} from the float model (SQNR {min(accuracy.sqnr):.1f} dB)"
+        largest = max(accuracy.float_error)
+        worst = accuracy.worst_sample[accuracy.float_error.index(largest)]
+        text += f", {largest:.3g} from the float model (SQNR {min(accuracy.sqnr):.1f} dB, worst in sample {worst})"
     if accuracy.top1 is not None and accuracy.labelled:
         before = "" if accuracy.float_top1 is None else f", {accuracy.float_top1:.1%} before"
         text += f"; top-1 {accuracy.top1:.1%}{before}"

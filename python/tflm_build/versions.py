@@ -10,7 +10,10 @@ import tflm_build
 
 __all__ = ["base_versions", "tool_files"]
 
-_DISTRIBUTIONS = ("ai-edge-litert", "flatbuffers", "keras", "numpy", "tensorflow", "tensorflow-cpu", "tflite-micro")
+_DISTRIBUTIONS = (
+    "ai-edge-litert", "ai-edge-quantizer", "flatbuffers", "keras", "numpy", "pillow", "tensorflow", "tensorflow-cpu",
+    "tf-keras", "tflite-micro",
+)  # fmt: skip
 
 
 def base_versions() -> dict[str, str]:

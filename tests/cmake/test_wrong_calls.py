@@ -83,3 +83,19 @@ def test_two_models_in_two_folders(scenario: Project) -> None:
     scenario.configure()
     scenario.make()
     assert "100% tests passed, 0 tests failed out of 2" in scenario.ctest()
+
+
+def test_the_callers_variables_do_not_get_in(scenario: Project) -> None:
+    wrapper = (
+        "function(wrapper)\n"
+        '  cmake_parse_arguments(arg "KEEP_NAMES" "SRC;QUANTIZE;CALIBRATION" "" ${ARGN})\n'
+        "  set(value_SRC 1)\n"
+        "  add_tflm_model(m SRC ${arg_SRC})\n"
+        "endfunction()\n"
+        "wrapper(SRC m.keras QUANTIZE int8 CALIBRATION m.npz)\n"
+    )
+    (scenario.source / "CMakeLists.txt").write_text(HEAD + wrapper)
+    scenario.configure()
+    rules = (scenario.build / "build.ninja").read_text()
+    assert "--src" in rules
+    assert not any(option in rules for option in ("--keep-names", "--quantize", "--calibration"))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Save the Keras models that tests convert, with fixed random weights, into the folder that is the argument."""
 
+import json
 import os
 import sys
 import warnings
@@ -8,10 +9,11 @@ from pathlib import Path
 
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
+import h5py
 import keras
 import tensorflow as tf
 import tf_keras
-from keras import layers
+from keras import layers, ops
 
 
 def main(folder: Path) -> None:
@@ -56,6 +58,19 @@ def main(folder: Path) -> None:
     half = tf.lite.TFLiteConverter.from_keras_model(classifier)
     half.optimizations, half.target_spec.supported_types = [tf.lite.Optimize.DEFAULT], [tf.float16]
     (folder / "float16.tflite").write_bytes(half.convert())
+
+    inputs = keras.Input((4,), name="x")
+    keras.Model(inputs, layers.Dense(2)(ops.log(inputs))).save(folder / "log.keras")
+    inputs = keras.Input(batch_shape=(4, 3), name="x")
+    keras.Model(inputs, layers.Dense(2)(inputs)).save(folder / "batch_4.keras")
+
+    # Code in a file of Keras 2, whose configuration is written without the spaces that Keras writes.
+    inputs = tf_keras.Input((4,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tf_keras.Model(inputs, tf_keras.layers.Lambda(lambda value: value * 2)(inputs)).save(folder / "lambda.h5")
+    with h5py.File(folder / "lambda.h5", "r+") as file:
+        file.attrs["model_config"] = json.dumps(json.loads(file.attrs["model_config"]), separators=(",", ":"))
 
     # Keras 3 cannot load this one: Keras 2 wrote an argument that it does not know.
     image = tf_keras.Input((6, 6, 2))

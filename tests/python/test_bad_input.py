@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hand_made import Model, Op, Tensor, flatbuffer
 from interpreters import HELLO_WORLD, Run
+from PIL import Image
 
 KERAS = HELLO_WORLD / "hello_world.keras"
 INT8 = ["--quantize", "int8"]
@@ -84,6 +85,26 @@ def bomb(folder: Path) -> str:
     return str(path)
 
 
+def archive(folder: Path, name: str, content: bytes) -> str:
+    path = folder / "data.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(name, content)
+    return str(path)
+
+
+def renamed_archive(folder: Path) -> str:
+    samples = make_folder(folder / "samples")
+    np.savez(samples / "0.npz", a=np.ones(1), b=np.ones(1))
+    (samples / "0.npz").rename(samples / "0.npy")
+    return str(samples)
+
+
+def deep_image(folder: Path) -> str:
+    images = make_folder(folder / "samples")
+    Image.fromarray(np.arange(16, dtype=np.uint16).reshape(4, 4)).save(images / "a.png")
+    return str(images)
+
+
 def source_code(folder: Path, code: str, function: str) -> list[str]:
     (folder / "code.py").write_text(code + "\n")
     return ["--src", f"{folder / 'code.py'}:{function}"]
@@ -136,6 +157,33 @@ CASES: dict[str, tuple[Case, str]] = {
     "a loop that does not end": (
         lambda tmp, _: source_code(tmp, ENDLESS, "model"),
         "TFLM cannot run this model: .*the interpreter gave no answer in time and was ended",
+    ),
+    "lambda layer of Keras 2": (
+        lambda _, models: ["--src", str(models / "lambda.h5")],
+        "SRC has a Lambda layer, which is Python code inside of the file",
+    ),
+    "labels beyond the classes": (
+        lambda _, models: [
+            *("--src", str(models / "classifier.tflite")),
+            *("--test-data", calibrated(models.parent, x=np.ones((3, 8), "f"), labels=np.array([0, 1, 7]))[-1]),
+        ],
+        "the labels are from 0 to 7; allowed: 0 to 4; count classes from 0",
+    ),
+    "integers where floats were asked": (
+        lambda tmp, _: [*hybrid(tmp, "int8"), "--io-type", "float32"],
+        "IO_TYPE float32 makes float32 inputs and outputs, but 'x' is int8",
+    ),
+    "a member that is no array": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", archive(tmp, "notes.txt", b"hello")],
+        "CALIBRATION 'data.npz' has members that are no arrays",
+    ),
+    "a folder of archives": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", renamed_archive(tmp)],
+        "CALIBRATION '0.npy' holds several arrays; allowed: one array per file",
+    ),
+    "an image of 16 bits": (
+        lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", deep_image(tmp)],
+        "CALIBRATION 'a.png' has pixels of mode I;16; allowed: 8 bits of grey or RGB",
     ),
     "weights lost": (
         lambda tmp, _: lost_weights(tmp),

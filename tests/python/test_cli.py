@@ -4,8 +4,10 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,41 @@ def test_an_unknown_file(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
     assert result.returncode == 2
     assert all(f"'{name}'" in result.stderr for name in EMITTED)
     assert tuple(EMITTED) == _EMITTED
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_goes_on_when_the_command_is_ended(number: signal.Signals, keras_models: Path, tmp_path: Path) -> None:
+    source = str(keras_models / "cnn.keras")
+    command = [
+        sys.executable,
+        "-m",
+        "tflm_build",
+        "convert",
+        "--name",
+        "m",
+        "--src",
+        source,
+        "--out-dir",
+        str(tmp_path),
+    ]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + 60
+        while not (started := children.read_text().split()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert started
+        time.sleep(0.5)
+        process.send_signal(number)
+    for _ in range(100):
+        if not any(alive(child) for child in started):
+            return
+        time.sleep(0.1)
+    pytest.fail("a child goes on")
+
+
+def alive(process: str) -> bool:
+    """Say whether a process is there and not merely waiting to be reaped."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

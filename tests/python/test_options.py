@@ -55,10 +55,12 @@ def test_a_name_that_is_no_c_identifier(name: str) -> None:
 
 
 @pytest.mark.parametrize(("values", "message"), [
+    ({"name": "TFLM_net"}, "NAME got 'TFLM_net'; names that begin with tflm are the runtime's"),
+    ({"max_flash": "9" * 5000}, "MAX_FLASH got '9999"),
     ({"quantize": "dynamic"}, "QUANTIZE got 'dynamic'; allowed: none, int8, int16x8; TFLM cannot run"),
     ({"io_type": "int8"}, "IO_TYPE got 'int8'; allowed: auto, float32"),
     ({"max_lsb": -1}, "MAX_LSB got -1; allowed: 0 and more"),
 ])  # fmt: skip
 def test_values_that_are_not_allowed(values: dict[str, Any], message: str) -> None:
     with pytest.raises(TflmBuildError, match=message):
-        Options(name="m", src="m.keras", **values)
+        Options(**{"name": "m", "src": "m.keras", **values})

@@ -2,11 +2,12 @@
 """Every kind of source, and every kind of data."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from interpreters import Run, litert_outputs, read_manifest
+from interpreters import ROOT, Run, litert_outputs, read_manifest
 
 CODE = """
 import numpy as np
@@ -180,3 +181,40 @@ def test_a_quantized_tflite_that_is_what_was_asked(cnn: Path, tflm_build: Run, t
     result = tflm_build("convert", *arguments)
     assert (result.returncode, result.stderr) == (0, "")
     assert (tmp_path / "cnn.tflite").read_bytes() == (cnn / "cnn.tflite").read_bytes()
+
+
+def test_a_fixed_batch_is_a_size_like_any_other(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", np.random.default_rng(1).random((20, 4, 3), np.float32))
+    result = tflm_build(
+        "convert", "--name", "m", "--src", keras_models / "batch_4.keras", "--quantize", "int8", "--calibration",
+        tmp_path / "data.npy", "--max-float-error", "0.1", "--out-dir", tmp_path / "out", "--quiet",
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    assert read_manifest(tmp_path / "out")["inputs"][0]["shape"] == [4, 3]
+
+
+def test_answers_that_are_no_numbers_are_equal_where_both_interpreters_give_them(
+    keras_models: Path, tflm_build: Run, tmp_path: Path
+) -> None:
+    """The golden vectors have inputs below zero, whose logarithm is none; and the C that holds them compiles."""
+    source = keras_models / "log.keras"
+    result = tflm_build("convert", "--name", "m", "--src", source, "--out-dir", tmp_path, "--quiet")
+    assert result.returncode == 0, result.stderr
+    assert "NAN" in (tmp_path / "m_golden.c").read_text()
+    include = f"-I{ROOT / 'runtime' / 'include'}"
+    subprocess.run(
+        ["gcc", "-std=c99", "-Wall", "-Werror", include, "-fsyntax-only", tmp_path / "m_golden.c"], check=True
+    )
+
+
+def test_what_a_function_imports_is_a_dependency(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("import numpy as np\nDATA = np.ones((4, 8), 'f') * np.arange(8)\n")
+    (tmp_path / "data.py").write_text("import helper\n\ndef samples():\n    return iter(helper.DATA)\n")
+    result = tflm_build(
+        "convert", "--name", "m", "--src", keras_models / "classifier.tflite", "--quantize", "int8", "--calibration",
+        f"{tmp_path / 'data.py'}:samples", "--out-dir", tmp_path / "out", "--quiet",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert f"{tmp_path / 'helper.py'} " in (tmp_path / "out" / "m.d").read_text()
+    layers = [layer["layer"] for layer in read_manifest(tmp_path / "out")["layers"]]
+    assert any("classifier" in layer for layer in layers)  # ai-edge-quantizer keeps the layers' names
