@@ -17,11 +17,11 @@ C_TYPES = {
 
 _WIDTH = 116  # columns that the rows of an array may take
 _BYTES_PER_ROW = 28
-_BLOCK = 512  # rows
+_BLOCK = 2048  # rows
 _NEW_ROW = np.frombuffer(b"\n       ", np.uint64)
 
 
-def byte_rows(data: bytes) -> bytearray:
+def byte_rows(data: bytes) -> memoryview:
     """Spell bytes as the rows of an array of unsigned char, in columns; each row begins with a new line.
 
     A megabyte takes milliseconds: two bytes at a time become the eight characters of "%3d,%3d,", by a table.
@@ -31,14 +31,16 @@ def byte_rows(data: bytes) -> bytearray:
     rest = _NEW_ROW.tobytes() + rest if rest else b""
     pairs = np.frombuffer(data, "<u2", whole // 2).reshape(-1, _BYTES_PER_ROW // 2)
     words = len(pairs) * (1 + _BYTES_PER_ROW // 2)
-    text = bytearray(8 * words + len(rest))
-    rows = np.frombuffer(text, np.uint64, words).reshape(-1, 1 + _BYTES_PER_ROW // 2) if words else pairs
+    text = np.empty(8 * words + len(rest), np.uint8)
+    rows = text[: 8 * words].view(np.uint64).reshape(-1, 1 + _BYTES_PER_ROW // 2)
+    texts, table = np.empty((_BLOCK, _BYTES_PER_ROW // 2), np.uint64), _pair_texts()
     for start in range(0, len(pairs), _BLOCK):  # so that what is in between stays in the cache
         block = rows[start : start + _BLOCK]
+        found = np.take(table, pairs[start : start + _BLOCK], out=texts[: len(block)], mode="wrap")
         block[:, 0] = _NEW_ROW[0]
-        block[:, 1:] = _pair_texts()[pairs[start : start + _BLOCK]]
-    text[8 * words :] = rest
-    return text
+        block[:, 1:] = found
+    text[8 * words :] = np.frombuffer(rest, np.uint8)
+    return text.data
 
 
 @cache
