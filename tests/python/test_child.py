@@ -154,6 +154,8 @@ def test_the_process_that_is_forked_may_die(monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_process_outlives_the_one_that_started_it(end: int, tmp_path: Path) -> None:
     file = tmp_path / "group"
     script = (
+        # A shell that starts the tests in the background lets them ignore it.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tflm_build import child\n"
         "child._FORKED['child_tasks'] = 'json'\n"
         f"child.run_in_child(child.Task('child_tasks', 'T', 60, 4), {{'what': 'hang', 'file': {str(file)!r}}})\n"
