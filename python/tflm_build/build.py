@@ -24,7 +24,6 @@ from tflm_build.read import Source, read_source
 from tflm_build.read_samples import data_files, read_samples
 from tflm_build.samples import Samples
 from tflm_build.summarize import summarize
-from tflm_build.verify import verify
 from tflm_build.versions import base_versions, tool_files
 from tflm_build.workload import layer_work
 
@@ -67,7 +66,6 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     converted = quantize(options, source, data)
     for note in converted.notes:
         progress.note(note)
-    verify(converted.flatbuffer)
     canonical = canonicalize(converted.flatbuffer, keep_names=options.keep_names)
     canonical = dataclasses.replace(
         canonical, inputs=converted.inputs or canonical.inputs, outputs=converted.outputs or canonical.outputs

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.flatbuffer import load, schema, store
+from tflm_build.flatbuffer import indices, load, schema, store
 
-__all__ = ["Canonical", "canonicalize"]
+__all__ = ["MEMORY_PLAN", "Canonical", "canonicalize"]
 
-# The only metadata that TFLM reads; it counts tensors, whose order stays as it is.
-_KEPT_METADATA: Final = frozenset({b"OfflineMemoryAllocation"})
+MEMORY_PLAN: Final = b"OfflineMemoryAllocation"
+"""The only metadata that TFLM reads; it counts tensors, whose order stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
     model.description = None
     model.signatureDefs = None
     model.metadataBuffer = None
-    model.metadata = [entry for entry in model.metadata or [] if entry.name in _KEPT_METADATA] or None
+    model.metadata = [entry for entry in model.metadata or [] if entry.name == MEMORY_PLAN] or None
     for subgraph in model.subgraphs:
         subgraph.name = subgraph.name if keep_names else None
         subgraph.debugMetadataIndex = -1
@@ -66,9 +66,9 @@ def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
 def _refuse_free_sizes(model: Any) -> None:
     """Refuse an input whose sizes beyond the batch are decided on the device."""
     main = model.subgraphs[0]
-    for index in () if main.inputs is None else main.inputs:
+    for index in indices(main.inputs):
         tensor = main.tensors[index]
-        signature = () if tensor.shapeSignature is None else tuple(int(size) for size in tensor.shapeSignature)
+        signature = tuple(indices(tensor.shapeSignature))
         if any(size < 0 for size in signature[1:]):
             msg = (
                 f"input '{_text(tensor.name)}' has the shape {signature}; TFLM needs fixed sizes; convert the model "
@@ -114,8 +114,8 @@ def _layer_names(subgraph: Any) -> tuple[str, ...]:
     """Name each operator after the tensor that it writes, as the converters do."""
     names = []
     for index, operator in enumerate(subgraph.operators or []):
-        outputs = [] if operator.outputs is None else operator.outputs
-        name = _text(subgraph.tensors[outputs[0]].name) if len(outputs) else ""
+        outputs = indices(operator.outputs)
+        name = _text(subgraph.tensors[outputs[0]].name) if outputs else ""
         names.append(name.split(";")[0] or f"operator {index}")
     return tuple(names)
 
@@ -125,12 +125,11 @@ def _io_names(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     main = model.subgraphs[0]
     signature = next((entry for entry in model.signatureDefs or [] if entry.subgraphIndex == 0), None)
 
-    def names(indices: Any, entries: Any, kind: str) -> tuple[str, ...]:
+    def names(ends: Any, entries: Any, kind: str) -> tuple[str, ...]:
         known = {entry.tensorIndex: _text(entry.name) for entry in entries or []}
-        indices = [] if indices is None else indices
         return tuple(
-            known.get(int(index)) or _text(main.tensors[index].name) or f"{kind}_{position}"
-            for position, index in enumerate(indices)
+            known.get(index) or _text(main.tensors[index].name) or f"{kind}_{position}"
+            for position, index in enumerate(indices(ends))
         )
 
     return (

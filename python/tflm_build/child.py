@@ -30,7 +30,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from tflm_build.errors import TflmBuildError
+from tflm_build.errors import TflmBuildError, first_line
 
 __all__ = ["Task", "run_in_child"]
 
@@ -296,8 +296,7 @@ def _serve(module: str, gigabytes: int) -> None:
     except MemoryError:
         answer = {"error": f"more than {gigabytes} GB of memory would be needed", "trace": ""}
     except Exception as error:  # noqa: BLE001 - whatever a library raises on a stranger's model ends here
-        first = (str(error).strip().splitlines() or [""])[0]
-        answer = {"error": f"{type(error).__name__}: {first}", "trace": traceback.format_exc()}
+        answer = {"error": first_line(error), "trace": traceback.format_exc()}
     Path("response").write_bytes(_pack(answer))
 
 

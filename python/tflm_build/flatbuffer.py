@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["ALIGNMENT", "load", "op_name", "schema", "store", "tensor_type_name"]
+__all__ = ["ALIGNMENT", "indices", "load", "op_name", "schema", "store", "tensor_type_name"]
 
 ALIGNMENT: Final = 16
 """Bytes: a buffer's place in the file, and the file's in flash. Small cores fault on a float32 off its alignment."""
@@ -47,21 +47,21 @@ def _check_references(model: Any) -> None:
         if any(not 0 <= tensor.buffer < len(model.buffers) for tensor in tensors):
             msg = "a tensor names a buffer that does not exist"
             raise ValueError(msg)
-        ends = [*_indices(subgraph.inputs), *_indices(subgraph.outputs)]
+        ends = [*indices(subgraph.inputs), *indices(subgraph.outputs)]
         for operator in subgraph.operators or []:
             if not 0 <= operator.opcodeIndex < len(model.operatorCodes):
                 msg = "an operator names an operator code that does not exist"
                 raise ValueError(msg)
-            ends += _indices(operator.outputs)
-            ends += (index for index in _indices(operator.inputs) if index != -1)  # -1: an optional input left out
-            ends += (index for index in _indices(operator.intermediates) if index != -1)
+            ends += indices(operator.outputs)
+            ends += (index for index in indices(operator.inputs) if index != -1)  # -1: an optional input left out
+            ends += (index for index in indices(operator.intermediates) if index != -1)
         if any(not 0 <= index < len(tensors) for index in ends):
             msg = "an operator or subgraph names a tensor that does not exist"
             raise ValueError(msg)
 
 
-def _indices(vector: Any) -> list[int]:
-    """Return a vector of indices, absent or not, as a list."""
+def indices(vector: Any) -> list[int]:
+    """Return a vector of indices or sizes, absent or not, as a list."""
     return [] if vector is None else [int(index) for index in vector]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tflm_build.canonical import Canonical
 from tflm_build.errors import TflmBuildError
-from tflm_build.flatbuffer import load, op_name, tensor_type_name
+from tflm_build.flatbuffer import indices, load, op_name, tensor_type_name
 
 __all__ = ["Graph", "Operand", "Operator", "Tensor", "read_graph"]
 
@@ -84,9 +84,8 @@ def read_graph(canonical: Canonical) -> Graph:
     """
     model = load(canonical.flatbuffer)
     main = model.subgraphs[0]
-    inputs = [] if main.inputs is None else main.inputs
-    outputs = [] if main.outputs is None else main.outputs
-    if not len(inputs) or not len(outputs):
+    inputs, outputs = indices(main.inputs), indices(main.outputs)
+    if not inputs or not outputs:
         msg = f"the model has {len(inputs)} inputs and {len(outputs)} outputs; at least one of each is needed"
         raise TflmBuildError(msg)
     return Graph(
@@ -105,9 +104,9 @@ def read_graph(canonical: Canonical) -> Graph:
     )
 
 
-def _operands(model: Any, subgraph: Any, indices: Any) -> tuple[Operand, ...]:
+def _operands(model: Any, subgraph: Any, ends: Any) -> tuple[Operand, ...]:
     """Read what an operator reads or writes; -1 stands for an optional input that is left out."""
-    tensors = [subgraph.tensors[index] for index in (() if indices is None else indices) if index != -1]
+    tensors = [subgraph.tensors[index] for index in indices(ends) if index != -1]
     return tuple(
         Operand(tensor_type_name(tensor.type), model.buffers[tensor.buffer].data is not None) for tensor in tensors
     )
@@ -119,7 +118,7 @@ def _tensor(tensor: Any, name: str) -> Tensor:
     if kind not in _DTYPES:
         msg = f"tensor '{name}' has elements of {kind}; allowed: {', '.join(_DTYPES)}; change the model's signature"
         raise TflmBuildError(msg)
-    shape = tuple(int(size) for size in (() if tensor.shape is None else tensor.shape))
+    shape = tuple(indices(tensor.shape))
     if any(size < 1 for size in shape):
         msg = f"tensor '{name}' has shape {shape}; TFLM needs fixed, positive sizes; fix the model's input shape"
         raise TflmBuildError(msg)

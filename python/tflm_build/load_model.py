@@ -91,7 +91,7 @@ def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
             msg = f"SRC is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
             raise TflmBuildError(msg) from error
         return _keras_2_file(path, error, unroll=unroll, unsafe=unsafe)
-    return _keras(model, unroll=unroll, notes=(), versions={"keras": keras.__version__})
+    return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
 
 
 def _has_code(path: str) -> bool:

@@ -12,12 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.canonical import canonicalize
-from tflm_build.flatbuffer import ALIGNMENT, load, schema, store, tensor_type_name
+from tflm_build.canonical import MEMORY_PLAN, canonicalize
+from tflm_build.flatbuffer import ALIGNMENT, indices, load, schema, store, tensor_type_name
 
 __all__ = ["Block", "Plan", "greedy_head", "lifetimes", "lower_bound", "make_plan", "place", "with_plan"]
 
-_METADATA: Final = b"OfflineMemoryAllocation"
 _VERSION: Final = 1
 _ONLINE: Final = -1  # the offset of a tensor that TFLM itself places, or that needs no place
 
@@ -151,8 +150,8 @@ def with_plan(flatbuffer: bytes, plan: Plan) -> bytes:
     """
     model = load(flatbuffer)
     words = np.array([_VERSION, 0, len(plan.offsets), *plan.offsets], "<i4")  # 0: the subgraph
-    entry = schema.MetadataT(name=_METADATA, buffer=len(model.buffers))
-    model.metadata = [*(kept for kept in model.metadata or [] if kept.name != _METADATA), entry]
+    entry = schema.MetadataT(name=MEMORY_PLAN, buffer=len(model.buffers))
+    model.metadata = [*(kept for kept in model.metadata or [] if kept.name != MEMORY_PLAN), entry]
     model.buffers.append(schema.BufferT(data=words.view(np.uint8)))
     return canonicalize(store(model), keep_names=True).flatbuffer
 
@@ -163,12 +162,12 @@ def _blocks(model: Any) -> list[Block] | None:
         return None
     (subgraph,) = model.subgraphs
     operators = subgraph.operators or []
-    first = dict.fromkeys(_indices(subgraph.inputs), 0)
+    first = dict.fromkeys(indices(subgraph.inputs), 0)
     last = dict(first)
     for step, operator in enumerate(operators, 1):
-        first |= dict.fromkeys(_indices(operator.outputs), step)
-        last |= dict.fromkeys([*_indices(operator.inputs), *_indices(operator.outputs)], step)
-    last |= dict.fromkeys(_indices(subgraph.outputs), len(operators))
+        first |= dict.fromkeys(indices(operator.outputs), step)
+        last |= dict.fromkeys([*indices(operator.inputs), *indices(operator.outputs)], step)
+    last |= dict.fromkeys(indices(subgraph.outputs), len(operators))
 
     blocks = []
     for index, tensor in enumerate(subgraph.tensors or []):
@@ -178,15 +177,10 @@ def _blocks(model: Any) -> list[Block] | None:
         element = _ELEMENT_BYTES.get(tensor_type_name(tensor.type))
         if element is None:
             return None
-        steps = -(-prod(_indices(tensor.shape)) * element // ALIGNMENT)  # rounded up
+        steps = -(-prod(indices(tensor.shape)) * element // ALIGNMENT)  # rounded up
         if steps:
             blocks.append(Block(index, steps * ALIGNMENT, first.get(index, -1), last.get(index, -1)))
     return blocks if len(blocks) <= _MAX_BLOCKS else None
-
-
-def _indices(vector: Any) -> list[int]:
-    """Return a vector of the schema, absent or not, as a list."""
-    return [] if vector is None else [int(value) for value in vector]
 
 
 def _meet(step: int, block: Block) -> bool:

@@ -15,6 +15,7 @@ from tflm_build.graph import Graph, read_graph
 from tflm_build.options import Options
 from tflm_build.read import Source
 from tflm_build.samples import Bound, Samples, bind, choose, describe
+from tflm_build.verify import verify
 
 __all__ = ["Converted", "quantize"]
 
@@ -91,6 +92,7 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
         if samples is not None:
             request |= samples.to_message()
     answer = run_in_child(_TENSORFLOW, request, environment=_TENSORFLOW_ENVIRONMENT)
+    verify(answer["flatbuffer"])
     return Converted(
         flatbuffer=answer["flatbuffer"],
         inputs=tuple(answer["inputs"]),
@@ -141,6 +143,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         "calibration": _as_inputs(calibration, graph),
     }
     answer = run_in_child(_QUANTIZER, request)
+    verify(answer["flatbuffer"])
     facts["samples"] = tuple(_as_inputs(chosen, graph))
     float_model = run_in_child(_FLOAT_MODEL, {"flatbuffer": flatbuffer, "inputs": facts["samples"]})
     return Converted(
