@@ -4,8 +4,8 @@ Build trained models into firmware.
 
 add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
                [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
-               [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off] [KEEP_NAMES]
-               [UNSAFE_DESERIALIZE])
+               [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
+               [EMBED auto|array|incbin] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [UNSAFE_DESERIALIZE])
 
   Compile a trained model at build time, whenever the model, its data or the converter changes, and make the targets
 
@@ -28,6 +28,10 @@ add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|floa
   MAX_ARENA           budget of the arena, such as 16K
   MAX_MACS            budget of multiply-accumulates of one invocation, such as 3M
   PLAN                auto, the default: plan the arena offline where TFLM's own planner wastes some
+  EMBED               how the data gets into the program: a C array, or the assembler's .incbin, which compiles in no time;
+                      auto, the default, is incbin where the toolchain has it
+  SECTION             linker section of the data; that of constants if left out
+  ALIGN               alignment of the data in bytes, a power of two from 16, the default, to 4096
   KEEP_NAMES          keep the names of tensors in the model, for debugging
   UNSAFE_DESERIALIZE  let Keras run code that lies in the source, as Lambda layers do
 
@@ -50,6 +54,7 @@ if(CMAKE_VERSION VERSION_LESS 3.22)
 endif()
 
 include("${CMAKE_CURRENT_LIST_DIR}/private/Arguments.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/private/Embed.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Python.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Runtime.cmake")
 
@@ -69,6 +74,9 @@ function(add_tflm_model name)
     MAX_ARENA
     MAX_MACS
     PLAN
+    EMBED
+    SECTION
+    ALIGN
   )
   set(flags KEEP_NAMES UNSAFE_DESERIALIZE)
   _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${flags}" "${ARGN}")
@@ -76,6 +84,7 @@ function(add_tflm_model name)
     _tflm_build_error("${name}" "add_tflm_model needs SRC; got none; pass SRC <trained model>")
   endif()
 
+  _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
   set(options "")
   set(inputs "")
@@ -106,10 +115,12 @@ function(add_tflm_model name)
     "${folder}/${name}.h"
     "${folder}/${name}.c"
     "${folder}/${name}.tflite"
-    "${folder}/${name}_data.c"
+    "${folder}/${name}${data}"
     "${folder}/${name}_golden.c"
     "${folder}/${name}_golden.h"
+    "${folder}/${name}_golden.npz"
     "${folder}/${name}_ops.cc"
+    "${folder}/${name}.arena"
   )
   cmake_path(GET arg_SRC FILENAME source)
   add_custom_command(
@@ -123,7 +134,8 @@ function(add_tflm_model name)
   # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
   add_custom_target(${name}_generate DEPENDS ${outputs})
 
-  add_library(${name} STATIC "${folder}/${name}.c" "${folder}/${name}_data.c")
+  add_library(${name} STATIC "${folder}/${name}.c" "${folder}/${name}${data}")
+  _tflm_build_embed(${name} "${folder}/${name}${data}" "${folder}/${name}.tflite")
   add_library(tflm_build::${name} ALIAS ${name})
   target_include_directories(${name} PUBLIC "${folder}")
   target_link_libraries(${name} PUBLIC tflm_build::runtime)

@@ -12,6 +12,7 @@ from tflm_build.budget import hold_budgets
 from tflm_build.canonical import canonicalize
 from tflm_build.check import check_ops
 from tflm_build.emit import EMITTED, Shipment, emit_sources
+from tflm_build.errors import TflmBuildError
 from tflm_build.golden import golden_inputs
 from tflm_build.graph import read_graph
 from tflm_build.manifest import manifest
@@ -86,6 +87,9 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     versions = {**base_versions(), **converted.versions, **arranged.measured.versions}
     shipment = Shipment(
         name=options.name,
+        embed=options.embed,
+        section=options.section,
+        align=options.align,
         provenance=_provenance(options, source, data, versions),
         random_golden=_random_golden(data),
         graph=graph,
@@ -108,6 +112,9 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     files[f"{options.name}.d"] = depfile(out_dir / main, inputs)
     if emit != "all":
         main = options.name + EMITTED[emit]
+        if main not in files:
+            msg = f"EMIT got '{emit}', which EMBED {options.embed} does not make; leave EMBED out"
+            raise TflmBuildError(msg)
         files = {main: files[main]}
     place_files(out_dir, files, last=main)
     return Result(

@@ -18,7 +18,10 @@ from tflm_build.options import Options
 __all__ = ["main"]
 
 # The keys of emit.EMITTED, which is not imported for `--help`; a test compares them.
-_EMITTED = ("tflite", "header", "model", "data", "ops", "golden-header", "golden", "manifest")
+_EMITTED = (
+    "tflite", "header", "model", "data", "assembly", "ops", "golden-header", "golden", "golden-arrays", "arena",
+    "manifest",
+)  # fmt: skip
 
 
 def _cmake_dir() -> Path:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write what firmware compiles: data, header, descriptor, op registration and golden vectors, from templates."""
 
+import io
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,16 @@ from tflm_build.c_source import C_TYPES, array_initializer, byte_rows, comment_t
 from tflm_build.check import UsedOp
 from tflm_build.golden import GoldenInputs
 from tflm_build.graph import Graph, Tensor
+from tflm_build.measure import INTERPRETER_SIZE
 from tflm_build.prove import Proof
 from tflm_build.workload import LayerWork
 
 __all__ = ["EMITTED", "Shipment", "emit_sources"]
 
 EMITTED = {
-    "tflite": ".tflite", "header": ".h", "model": ".c", "data": "_data.c", "ops": "_ops.cc",
-    "golden-header": "_golden.h", "golden": "_golden.c", "manifest": ".json",
+    "tflite": ".tflite", "header": ".h", "model": ".c", "data": "_data.c", "assembly": "_data.S", "ops": "_ops.cc",
+    "golden-header": "_golden.h", "golden": "_golden.c", "golden-arrays": "_golden.npz", "arena": ".arena",
+    "manifest": ".json",
 }  # fmt: skip
 """What follows the model's name in each file that can be emitted alone."""
 
@@ -38,11 +41,15 @@ class Shipment:
 
     Attributes:
         name: C identifier.
+        embed, section, align: how and where the data lies; see Options.
         provenance: lines that say what the files were made from and with.
         random_golden: True where the golden inputs are random.
     """
 
     name: str
+    embed: str
+    section: str | None
+    align: int
     provenance: tuple[str, ...]
     random_golden: bool
     graph: Graph
@@ -72,8 +79,13 @@ def emit_sources(shipment: Shipment) -> dict[str, bytes]:
         f"{name}_ops.cc": _ops(shipment),
         f"{name}_golden.h": _fill(shipment, "golden.h", **_golden_words(shipment)),
         f"{name}_golden.c": _golden(shipment),
+        f"{name}.arena": f"{shipment.arranged.measured.arena_size}\n",
     }
-    binary = {f"{name}_data.c": _data(shipment), f"{name}.tflite": shipment.flatbuffer}
+    binary = {f"{name}.tflite": shipment.flatbuffer, f"{name}_golden.npz": _golden_arrays(shipment)}
+    if shipment.embed != "array":
+        sources[f"{name}_data.S"] = _assembly(shipment)
+    if shipment.embed != "incbin":
+        binary[f"{name}_data.c"] = _data(shipment)
     return {file: text.encode() for file, text in sources.items()} | binary
 
 
@@ -92,8 +104,23 @@ def _fill(shipment: Shipment, file: str, **words: object) -> str:
 def _data(shipment: Shipment) -> bytes:
     """Write the model's bytes as an array; they may be many, so they are put in last and never decoded."""
     mark = "@bytes@"
-    before, _, after = _fill(shipment, "data.c", data_size=len(shipment.flatbuffer), bytes=mark).rpartition(mark)
+    section = "" if shipment.section is None else _fill(shipment, "section.c", section=shipment.section)
+    words = {"data_size": len(shipment.flatbuffer), "align": shipment.align, "section": section, "bytes": mark}
+    before, _, after = _fill(shipment, "data.c", **words).rpartition(mark)
     return b"".join([before.encode(), byte_rows(shipment.flatbuffer), after.encode()])
+
+
+def _assembly(shipment: Shipment) -> str:
+    """Write the assembly that takes the model's bytes from the .tflite file."""
+    return _fill(
+        shipment,
+        "data.S",
+        data_size=len(shipment.flatbuffer),
+        align=shipment.align,
+        elf_section=shipment.section or f".rodata.{shipment.name}_data",
+        mach_section=shipment.section or "__TEXT,__const",
+        coff_section=shipment.section or ".rdata",
+    )
 
 
 def _header(shipment: Shipment) -> str:
@@ -108,7 +135,10 @@ def _header(shipment: Shipment) -> str:
         shipment,
         "model.h",
         data_size=len(shipment.flatbuffer),
-        arena=shipment.arranged.measured.smallest_arena,
+        align=shipment.align,
+        arena=shipment.arranged.measured.arena_size,
+        measured=shipment.arranged.measured.smallest_arena,
+        interpreter=INTERPRETER_SIZE,
         ops="Ops: " + ", ".join(comment_text(used.op) for used in shipment.ops) + ".",
         tensors="".join(tensors),
     )
@@ -183,15 +213,28 @@ def _golden_words(shipment: Shipment) -> Mapping[str, object]:
     return {"count": len(shipment.arranged.measured.outputs[0]), "origin": origin}
 
 
-def _golden(shipment: Shipment) -> str:
-    """Write the golden vectors as arrays."""
-    graph, blocks = shipment.graph, []
-    groups: tuple[tuple[str, Sequence[Tensor], Sequence[Array]], ...] = (
+def _vectors(shipment: Shipment) -> tuple[tuple[str, Sequence[Tensor], Sequence[Array]], ...]:
+    """Return the golden vectors: what they are, their tensors, and an array (vectors, *shape) for each of these."""
+    graph = shipment.graph
+    return (
         ("input", graph.inputs, shipment.golden.arrays),
         ("output", graph.outputs, shipment.arranged.measured.outputs),
         ("reference", graph.outputs, shipment.proof.reference),
     )
-    for kind, tensors, arrays in groups:
+
+
+def _golden_arrays(shipment: Shipment) -> bytes:
+    """Write the golden vectors for NumPy."""
+    arrays = {f"{kind}_{index}": array for kind, _, group in _vectors(shipment) for index, array in enumerate(group)}
+    stream = io.BytesIO()
+    np.savez(stream, tolerance=np.array(shipment.proof.tolerance, np.float64), **arrays)  # type: ignore[arg-type] # a keyword of its own is never passed
+    return stream.getvalue()
+
+
+def _golden(shipment: Shipment) -> str:
+    """Write the golden vectors as C arrays."""
+    blocks = []
+    for kind, tensors, arrays in _vectors(shipment):
         names = [f"{kind}_{index}" for index in range(len(arrays))]
         for name, tensor, array in zip(names, tensors, arrays, strict=True):
             ctype = "uint8_t" if tensor.type == "bool" else C_TYPES[tensor.type]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from tflm_build.accuracy import Accuracy
 from tflm_build.emit import Shipment
 from tflm_build.graph import Tensor
+from tflm_build.measure import INTERPRETER_SIZE
 from tflm_build.options import Options
 from tflm_build.quantize import Converted
 from tflm_build.read import Source
@@ -70,6 +71,8 @@ def manifest(
         "macs": sum(layer.macs for layer in shipment.work),
         "arena": {
             "smallest": arranged.measured.smallest_arena,
+            "interpreter": INTERPRETER_SIZE,
+            "size": arranged.measured.arena_size,
             "head": arranged.measured.head,
             "tail": arranged.measured.tail,
             "planned": arranged.planned,

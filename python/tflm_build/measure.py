@@ -13,7 +13,10 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.golden import GoldenInputs
 from tflm_build.graph import Graph
 
-__all__ = ["Measurement", "measure"]
+__all__ = ["INTERPRETER_SIZE", "Measurement", "measure"]
+
+INTERPRETER_SIZE: Final = 512
+"""Bytes for the interpreter itself, which firmware has in the arena: TFLM_INTERPRETER_SIZE of tflm_build/model.h."""
 
 Array = np.ndarray[Any, Any]
 
@@ -39,6 +42,11 @@ class Measurement:
     outputs: tuple[Array, ...]
     further: tuple[Array, ...]
     versions: Mapping[str, str]
+
+    @property
+    def arena_size(self) -> int:
+        """Bytes that firmware has to hand out."""
+        return self.smallest_arena + INTERPRETER_SIZE
 
 
 def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measurement:

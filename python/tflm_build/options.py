@@ -12,6 +12,7 @@ __all__ = ["C_KEYWORDS", "QUANTIZATIONS", "Options"]
 
 QUANTIZATIONS = ("none", "int8", "int16x8")
 IO_TYPES = ("auto", "float32")
+EMBEDDINGS = ("auto", "array", "incbin")
 
 # Of C23 and C++23: a model's name becomes a symbol in both.
 C_KEYWORDS = frozenset(
@@ -91,6 +92,14 @@ class Options:
     plan: str = _option(
         "plan the arena offline where TFLM's own planner wastes some", default="auto", choices=("auto", "off")
     )
+    embed: str = _option(
+        "how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; "
+        "auto writes both, for the build to choose from",
+        default="auto",
+        choices=EMBEDDINGS,
+    )
+    section: str | None = _option("linker section of the data; default: that of constants", "NAME")
+    align: int = _option("alignment of the data in bytes, a power of two from 16 to 4096", "N", kind=int, default=16)
     keep_names: bool = _option("keep the names of tensors in the model, for debugging", default=False, group="flag")
     unsafe_deserialize: bool = _option(
         "let Keras run code that lies in the source, as Lambda layers do", default=False, group="flag"
@@ -120,6 +129,12 @@ class Options:
         self._check_limit("min_top1", 1)
         for budget in ("max_flash", "max_arena", "max_macs"):
             self.budget(budget)
+        if self.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$,]{1,255}", self.section):
+            msg = f"SECTION got '{self.section}'; allowed: letters, digits and _ . $ ,; such as .flash_models"
+            raise TflmBuildError(msg)
+        if not 16 <= self.align <= 4096 or self.align & (self.align - 1):  # noqa: PLR2004 - a flatbuffer's, and a page
+            msg = f"ALIGN got {self.align}; allowed: a power of two from 16 to 4096"
+            raise TflmBuildError(msg)
 
     def _check_limit(self, option: str, highest: float) -> None:
         """Refuse a tolerance that is not from 0 to the highest; NaN is in no range."""

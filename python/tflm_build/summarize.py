@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tflm_build.arrange import Arrangement
 from tflm_build.emit import Shipment
+from tflm_build.measure import INTERPRETER_SIZE
 from tflm_build.prove import Proof
 from tflm_build.quantize import Converted
 
@@ -25,17 +26,17 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     measured, flash, before = arranged.measured, len(shipment.flatbuffer), len(converted.flatbuffer)
     differences = ", ".join(f"{difference:g}" for difference in proof.difference)
     passing = measured.smallest_arena - measured.head - measured.tail
+    parts = f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
     lines = {
         "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
-        "arena": f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
-        + _planned(arranged),
+        "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}",
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
         "data": _data(converted.calibration),
         "proof": f"at most {differences} from LiteRT's reference in {shipment.golden.count} vectors{_accuracy(proof)}",
         "ops": ", ".join(used.op for used in shipment.ops),
     }
     macs = sum(layer.macs for layer in shipment.work)
-    title = f"{shipment.name}: {flash:,} B of flash, {measured.smallest_arena:,} B of arena, {macs:,} MACs"
+    title = f"{shipment.name}: {flash:,} B of flash, {measured.arena_size:,} B of arena, {macs:,} MACs"
     return "\n".join([title, *(f"  {word:<6} {text}" for word, text in lines.items() if text)])
 
 

@@ -11,48 +11,14 @@
 /* "TFLS" as a little-endian number; in a session only from tflm_open() to tflm_close(). */
 #define SESSION_MAGIC 0x534C4654u
 
-static bool is_aligned(const void *pointer) { return (uintptr_t)pointer % TFLM_ALIGNMENT == 0; }
-
 static bool is_open(const tflm_session *session) { return session != NULL && session->magic == SESSION_MAGIC; }
-
-static bool tensors_are_valid(const tflm_tensor *tensors, size_t count) {
-  if (count != 0 && tensors == NULL) return false;
-  for (size_t i = 0; i < count; ++i) {
-    if (tensors[i].bytes == 0) return false;
-  }
-  return true;
-}
-
-/* Look at nothing behind the version before it is known to be ours: another version has another layout. */
-static bool model_is_valid(const tflm_model *model) {
-  if (model->magic != TFLM_MODEL_MAGIC || model->version != TFLM_MODEL_VERSION) return false;
-  if (model->data == NULL || model->data_size == 0 || !is_aligned(model->data)) return false;
-  return tensors_are_valid(model->inputs, model->input_count) && tensors_are_valid(model->outputs, model->output_count);
-}
-
-/* CRC-32 of IEEE 802.3, four bits at a time: 64 bytes of table instead of 1024, for flash is what firmware lacks. */
-static uint32_t crc32(const unsigned char *data, size_t size) {
-  static const uint32_t table[16] = {0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u,
-                                     0x4DB26158u, 0x5005713Cu, 0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu,
-                                     0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu};
-  uint32_t crc = 0xFFFFFFFFu;
-  for (size_t i = 0; i < size; ++i) {
-    crc ^= data[i];
-    crc = (crc >> 4) ^ table[crc & 15u];
-    crc = (crc >> 4) ^ table[crc & 15u];
-  }
-  return ~crc;
-}
 
 tflm_status tflm_open(tflm_session *session, const tflm_model *model, void *arena, size_t arena_size, unsigned flags) {
   if (session == NULL) return TFLM_INVALID_ARGUMENT;
   *session = (tflm_session){0}; /* so that a session whose open failed is known not to be open */
-  if (model == NULL || arena == NULL || !is_aligned(arena)) return TFLM_INVALID_ARGUMENT;
-  if ((flags & ~TFLM_CHECK_DATA) != 0) return TFLM_INVALID_ARGUMENT;
-  if (!model_is_valid(model)) return TFLM_INVALID_MODEL;
-  if ((flags & TFLM_CHECK_DATA) != 0 && crc32(model->data, model->data_size) != model->data_crc32) {
-    return TFLM_CORRUPT_DATA;
-  }
+  if (arena == NULL || (uintptr_t)arena % TFLM_ALIGNMENT != 0) return TFLM_INVALID_ARGUMENT;
+  const tflm_status checked = tflm_check(model, flags);
+  if (checked != TFLM_OK) return checked;
   session->model = model;
   session->arena = (unsigned char *)arena;
   session->arena_size = arena_size;
@@ -83,28 +49,4 @@ tflm_status tflm_close(tflm_session *session) {
   session->magic = 0;
   tflm_backend_close(session);
   return TFLM_OK;
-}
-
-const char *tflm_status_text(tflm_status status) {
-  switch (status) {
-    case TFLM_OK:
-      return "The call succeeded";
-    case TFLM_INVALID_ARGUMENT:
-      return "An argument is a null pointer or an unknown flag, or the arena is not aligned to 16 bytes";
-    case TFLM_INVALID_MODEL:
-      return "The model's descriptor is damaged or was made for another version of the runtime";
-    case TFLM_CORRUPT_DATA:
-      return "The model's data differ from the CRC-32 in its descriptor";
-    case TFLM_ARENA_TOO_SMALL:
-      return "The arena is too small for the model";
-    case TFLM_NOT_OPEN:
-      return "The session is not open";
-    case TFLM_BACKEND_UNAVAILABLE:
-      return "The interpreter could not be started";
-    case TFLM_BACKEND_FAILED:
-      return "The interpreter refused the model or the call";
-    case TFLM_BACKEND_DIED:
-      return "The interpreter's process ended or gave no answer in time";
-  }
-  return "The status is unknown";
 }

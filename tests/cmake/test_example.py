@@ -67,7 +67,7 @@ def test_bytes_are_those_of_the_command(hello_world: Project, tmp_path: Path) ->
     source = hello_world.source
     subprocess.run(
         [sys.executable, "-m", "tflm_build", "convert", "--name", "hello_world", "--src", source / "hello_world.keras",
-         "--quantize", "int8", "--calibration", source / "calibration.npz", "--out-dir", out],
+         "--quantize", "int8", "--calibration", source / "calibration.npz", "--embed", "incbin", "--out-dir", out],
         check=True,
     )  # fmt: skip
     by_hand = {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".d"}

@@ -28,6 +28,6 @@ def test_a_budget_that_is_just_kept(cnn: Path, tflm_build: Run, tmp_path: Path) 
     manifest = read_manifest(cnn)
     result = tflm_build(
         "convert", "--name", "cnn", "--src", cnn / "cnn.tflite", "--max-flash", str(manifest["model"]["bytes"]),
-        "--max-arena", str(manifest["arena"]["smallest"]), "--max-macs", str(manifest["macs"]), "--out-dir", tmp_path,
+        "--max-arena", str(manifest["arena"]["size"]), "--max-macs", str(manifest["macs"]), "--out-dir", tmp_path,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr

@@ -135,6 +135,15 @@ def test_an_unknown_file(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
     assert tuple(EMITTED) == _EMITTED
 
 
+def test_a_file_that_embed_does_not_make(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
+    arguments = ("--src", cnn / "cnn.tflite", "--embed", "array", "--emit", "assembly", "--out-dir", tmp_path / "out")
+    result = tflm_build("convert", "--name", "m", *arguments)
+    assert result.returncode == 1
+    message = "EMIT got 'assembly', which EMBED array does not make; leave EMBED out"
+    assert f"tflm-build: error: m: {message}\n" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_goes_on_when_the_command_is_ended(number: signal.Signals, keras_models: Path, tmp_path: Path) -> None:
     source = str(keras_models / "cnn.keras")

@@ -16,7 +16,20 @@ from interpreters import HELLO_WORLD, ROOT, Run, litert_outputs, read_manifest, 
 
 EMITTED = {
     f"hello_world{end}"
-    for end in (".c", ".d", ".h", ".json", ".tflite", "_data.c", "_golden.c", "_golden.h", "_ops.cc")
+    for end in (
+        ".arena",
+        ".c",
+        ".d",
+        ".h",
+        ".json",
+        ".tflite",
+        "_data.S",
+        "_data.c",
+        "_golden.c",
+        "_golden.h",
+        "_golden.npz",
+        "_ops.cc",
+    )
 }
 
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The generated C: clean for every compiler and standard, and right where it computes."""
 
+import re
 import subprocess
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from interpreters import ROOT, read_manifest
+from interpreters import ROOT, Run, read_manifest
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 C, CXX = ("-x c -std=c99", "-x c -std=c11"), ("-x c++ -std=c++11", "-x c++ -std=c++17")
@@ -29,6 +30,45 @@ def test_no_compiler_has_anything_to_say(model: str, compiler: str, request: pyt
         command = [*compiler.split(), *WARNINGS, INCLUDE, "-fsyntax-only", str(source)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (result.returncode, result.stderr) == (0, "")
+
+
+def sections(folder: Path, *command: str | Path) -> dict[str, tuple[bytes, int]]:
+    """Compile an object that has the data; return the bytes and the alignment of each read-only section of it."""
+    subprocess.run([*command, "-I", folder, "-c", "-o", folder / "data.o"], check=True)
+    listed = subprocess.run(
+        ["objdump", "-h", "-w", folder / "data.o"], capture_output=True, text=True, check=True
+    ).stdout
+    found = {}
+    for name, alignment in re.findall(r"^ +\d+ (\S+) .* 2\*\*(\d+) .*READONLY, DATA", listed, re.MULTILINE):
+        copy = ["objcopy", "-O", "binary", "-j", name, folder / "data.o", folder / "data.bin"]
+        subprocess.run(copy, check=True)
+        found[name] = ((folder / "data.bin").read_bytes(), 2 ** int(alignment))
+    return found
+
+
+@pytest.mark.parametrize("section", ["", ".flash_models"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_assembly_is_the_array(compiler: str, section: str, cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    options = ("--align", "64", *(("--section", section) if section else ()))
+    result = tflm_build("convert", "--name", "m", "--src", cnn / "cnn.tflite", *options, "--out-dir", folder)
+    assert result.returncode == 0, result.stderr
+    array = sections(folder, compiler, "-fdata-sections", folder / "m_data.c")
+    symbols = "nm", "--defined-only", "--extern-only", folder / "data.o"
+    names = subprocess.run(symbols, capture_output=True, text=True, check=True).stdout
+    assembly = sections(folder, compiler, folder / "m_data.S")
+    assert assembly == array
+    assert assembly[section or ".rodata.m_data"] == ((folder / "m.tflite").read_bytes(), 64)
+    assert subprocess.run(symbols, capture_output=True, text=True, check=True).stdout == names
+
+
+@pytest.mark.parametrize("target", ["arm64-apple-macos11", "x86_64-pc-windows-msvc", "armv7m-none-eabi", "riscv32"])
+def test_the_assembly_suits_other_systems(target: str, cnn: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data.o"
+    subprocess.run(["clang", f"--target={target}", "-I", cnn, "-c", cnn / "cnn_data.S", "-o", data], check=True)
+    assert (cnn / "cnn.tflite").read_bytes() in data.read_bytes()
+    symbol = b"_cnn_data" if "apple" in target else b"cnn_data"
+    assert symbol + b"\0" in data.read_bytes()  # of a table of strings, in which one may be the end of another
 
 
 PROGRAM = """

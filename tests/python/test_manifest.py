@@ -30,5 +30,6 @@ def test_numbers_agree_with_each_other(cnn: Path) -> None:
     assert manifest["macs"] == sum(layer["macs"] for layer in manifest["layers"]) > 0
     assert sum(used["count"] for used in manifest["ops"]) == len(manifest["layers"])
     assert arena["lower_bound"] <= arena["head"] <= arena["smallest"] - arena["tail"]
+    assert arena["size"] == arena["smallest"] + arena["interpreter"] == int((cnn / "cnn.arena").read_text())
     assert arena["lower_bound"] == sum(tensor["bytes"] for tensor in arena["peak"])
     assert manifest["model"]["bytes"] == (cnn / "cnn.tflite").stat().st_size < manifest["model"]["bytes_before"]

@@ -59,6 +59,10 @@ def test_a_name_that_is_no_c_identifier(name: str) -> None:
     ({"max_flash": "9" * 5000}, "MAX_FLASH got '9999"),
     ({"quantize": "dynamic"}, "QUANTIZE got 'dynamic'; allowed: none, int8, int16x8; TFLM cannot run"),
     ({"io_type": "int8"}, "IO_TYPE got 'int8'; allowed: auto, float32"),
+    ({"embed": "xxd"}, "EMBED got 'xxd'; allowed: auto, array, incbin"),
+    ({"section": 'x"; .word 1'}, "SECTION got 'x\"; .word 1'; allowed: letters, digits and _"),
+    ({"align": 8}, "ALIGN got 8; allowed: a power of two from 16 to 4096"),
+    ({"align": 48}, "ALIGN got 48; allowed: a power of two from 16 to 4096"),
     ({"max_lsb": -1}, "MAX_LSB got -1; allowed: 0 and more"),
 ])  # fmt: skip
 def test_values_that_are_not_allowed(values: dict[str, Any], message: str) -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / "runtime"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-SOURCES = [RUNTIME / "src" / name for name in ("model.c", "host.c", "host_process.c")]
+SOURCES = [RUNTIME / "src" / name for name in ("check.c", "model.c", "host.c", "host_process.c")]
 
 
 def _c_tensors(name: str, tensors: list[Tensor]) -> str:
@@ -44,7 +44,8 @@ def c_source(model: Model) -> str:
         + _c_tensors("outputs", [model.tensors[index] for index in model.outputs])
         + f"extern const tflm_model {name}_model;\n"
         f'const tflm_model {name}_model = {{TFLM_MODEL_MAGIC, TFLM_MODEL_VERSION, "{name}", data, sizeof data, '
-        f"{zlib.crc32(data)}u, {model.arena_size}, inputs, {len(model.inputs)}, outputs, {len(model.outputs)}}};\n"
+        f"{zlib.crc32(data)}u, {model.arena_size}, inputs, {len(model.inputs)}, outputs, {len(model.outputs)}, "
+        "NULL};\n"
     )
 
 

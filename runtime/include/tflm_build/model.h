@@ -31,6 +31,12 @@ extern "C" {
 #define TFLM_ALIGNMENT 16
 
 /**
+ * Bytes of an arena that a backend may take for the interpreter itself; `<NAME>_ARENA_SIZE` has them. The one of
+ * TensorFlow Lite for Microcontrollers takes 392 on a 64-bit host.
+ */
+#define TFLM_INTERPRETER_SIZE 512
+
+/**
  * Put before the type of an arena: `static TFLM_ALIGNED uint8_t arena[...]`. For a C++ compiler that is neither MSVC
  * nor GNU-like it must stand first, `TFLM_ALIGNED static ...`, as the C++ grammar asks of alignas.
  */
@@ -97,6 +103,7 @@ typedef struct tflm_model {
   size_t input_count;
   const tflm_tensor *outputs;
   size_t output_count;
+  const void *(*op_resolver)(void); /**< returns a `tflite::MicroOpResolver *` for the native backend, else NULL */
 } tflm_model;
 
 /** A model that runs in a caller's memory. The fields belong to the runtime. */
@@ -109,8 +116,17 @@ typedef struct tflm_session {
   intptr_t handle[2]; /**< of the backend */
 } tflm_session;
 
-/** Flag of tflm_open(): compare the model's bytes with their CRC-32 first. */
+/** Flag of tflm_check() and tflm_open(): compare the model's bytes with their CRC-32. */
 #define TFLM_CHECK_DATA 1u
+
+/**
+ * Check a model's descriptor and where its data lie, without an interpreter: for firmware that brings its own.
+ *
+ * @param model  The descriptor, `&<name>_model`.
+ * @param flags  0 or TFLM_CHECK_DATA.
+ * @return TFLM_OK, TFLM_INVALID_ARGUMENT, TFLM_INVALID_MODEL or TFLM_CORRUPT_DATA.
+ */
+tflm_status tflm_check(const tflm_model *model, unsigned flags);
 
 /**
  * Start a model in the caller's memory.
