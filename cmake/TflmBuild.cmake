@@ -35,14 +35,47 @@ add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|floa
   KEEP_NAMES          keep the names of tensors in the model, for debugging
   UNSAFE_DESERIALIZE  let Keras run code that lies in the source, as Lambda layers do
 
-  Relative files are looked for in the source folder, then, for files that the build makes, in the binary folder.
+  Relative files are looked for in the source folder, then, for files that the build makes, in the binary folder. Where
+  another target makes the file, add_dependencies(<name>_generate <target>) says so.
 
-tflm_add_model_test(<name>)
+  Rules of your own find what was made in properties of the target <name>, each of them the path of a file:
 
-  Add the CTest <name>.golden: a C program runs the golden vectors through the runtime, on the TFLM interpreter of the
-  host, and compares.
+    TFLM_MANIFEST    what each stage found, as JSON
+    TFLM_TFLITE      the model as it is shipped
+    TFLM_ARENA_SIZE  the number of bytes of the arena, known only once the model is built
 
-TFLM_BUILD_PYTHON (cache variable) is the Python interpreter that has the package tflm_build; found if not set.
+tflm_add_model_test(<name> [MODEL <model>] [BACKEND native|host] [EMULATOR <command> [<argument>...]])
+
+  Add the CTest <name>.golden: a C program, <name>_golden_test, runs the golden vectors through the runtime and
+  compares. When cross compiling, it runs in CMAKE_CROSSCOMPILING_EMULATOR.
+
+  MODEL     the model to test; <name> if left out
+  BACKEND   native links your TFLM, host asks the interpreter of the Python package; that of the build if left out
+  EMULATOR  command line that the program is put behind
+
+tflm_verify_image(TARGET <executable> MODELS <model>... [POST_BUILD])
+
+  Add the CTest <executable>.verify: it reads the models out of the linked image and checks their bytes, alignment and
+  place, and that TFLM gives the golden answers with them.
+
+  TARGET      the executable
+  MODELS      the models that are linked into it
+  POST_BUILD  check each time the executable is linked, instead of in a test: a failure fails the build
+
+TFLM_PROVIDER says where TensorFlow Lite for Microcontrollers (TFLM) comes from, once in a build. The target
+tflm_build::tflm has what was found; one line of the output of CMake says what that is.
+
+  auto    the default: the first of target, root and source that there is; else host, or none when cross compiling
+  target  a target of the project: TFLM_TARGET names it; those of pico-tflmicro, esp-tflite-micro and Zephyr are known
+  root    a folder with headers and a library: TFLM_ROOT; TFLM_LIBRARY names the library where there are several
+  source  a folder that upstream's create_tflm_tree.py wrote: TFLM_SOURCE_DIR; compiled with the project's toolchain
+  host    the interpreter of the Python package, in a helper process: to run firmware code on a developer's machine
+  none    data, headers and descriptors alone
+
+Variables that may be set before the package is found:
+
+  TFLM_BUILD_PYTHON  the Python interpreter that has the package tflm_build; found if not set
+  TFLM_BUILD_JOBS    conversions that Ninja runs at once; as many as the machine has memory for if not set
 #]=]
 include_guard(GLOBAL)
 
@@ -52,14 +85,20 @@ if(CMAKE_VERSION VERSION_LESS 3.22)
     "tflm-build: error: CMake ${CMAKE_VERSION} is too old; 3.22 and newer are supported; pip install cmake"
   )
 endif()
+# Functions keep the policies that they were defined with, whatever the project's own are.
+cmake_policy(VERSION 3.22)
 
 include("${CMAKE_CURRENT_LIST_DIR}/private/Arguments.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Embed.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/private/Jobs.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/private/Model.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Python.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Runtime.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/private/Tflm.cmake")
 
+_tflm_build_check_languages()
 _tflm_build_find_python()
-_tflm_build_add_runtime()
+_tflm_build_add_job_pool()
 
 function(add_tflm_model name)
   set(files SRC CALIBRATION TEST_DATA)
@@ -79,13 +118,11 @@ function(add_tflm_model name)
     ALIGN
   )
   set(flags KEEP_NAMES UNSAFE_DESERIALIZE)
-  _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${flags}" "${ARGN}")
-  if(NOT DEFINED arg_SRC)
-    _tflm_build_error("${name}" "add_tflm_model needs SRC; got none; pass SRC <trained model>")
-  endif()
-
+  _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${flags}" "" "${ARGN}")
+  _tflm_build_require(add_tflm_model "${name}" SRC "<trained model>")
+  _tflm_build_check_name("${name}")
   _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
-  set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
+
   set(options "")
   set(inputs "")
   foreach(keyword IN LISTS files values flags)
@@ -95,12 +132,8 @@ function(add_tflm_model name)
       list(APPEND options "${option}")
       set(value "${arg_${keyword}}")
       if(keyword IN_LIST files)
-        _tflm_build_input("${name}" ${keyword} "${value}" value)
-        # What lies in a folder, and what a function imports from its own, is named by the depfile.
-        string(REGEX REPLACE "([.]py):[A-Za-z0-9_]+$" "\\1" file "${value}")
-        if(IS_ABSOLUTE "${file}" AND NOT IS_DIRECTORY "${file}")
-          list(APPEND inputs "${file}")
-        endif()
+        _tflm_build_input("${name}" ${keyword} "${value}" value input)
+        list(APPEND inputs ${input})
       endif()
       if(NOT keyword IN_LIST flags)
         list(APPEND options "${value}")
@@ -109,37 +142,39 @@ function(add_tflm_model name)
   endforeach()
 
   # The manifest comes first: the converter puts it in its place last, and the depfile names it.
-  set(
-    outputs
-    "${folder}/${name}.json"
-    "${folder}/${name}.h"
-    "${folder}/${name}.c"
-    "${folder}/${name}.tflite"
-    "${folder}/${name}${data}"
-    "${folder}/${name}_golden.c"
-    "${folder}/${name}_golden.h"
-    "${folder}/${name}_golden.npz"
-    "${folder}/${name}_ops.cc"
-    "${folder}/${name}.arena"
+  set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
+  set(outputs "")
+  foreach(
+    end
+    IN
+    ITEMS .json .h .c .tflite ${data} _golden.c _golden.h _golden.npz _ops.cc .arena
   )
+    list(APPEND outputs "${folder}/${name}${end}")
+  endforeach()
   cmake_path(GET arg_SRC FILENAME source)
   add_custom_command(
     OUTPUT ${outputs}
     COMMAND ${TFLM_BUILD_COMMAND} convert --quiet --name "${name}" ${options} --out-dir "${folder}"
     DEPENDS ${inputs}
     DEPFILE "${folder}/${name}.d"
+    JOB_POOL tflm_build
     COMMENT "Compiling model ${name} from ${source}"
     VERBATIM
   )
   # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
   add_custom_target(${name}_generate DEPENDS ${outputs})
 
-  add_library(${name} STATIC "${folder}/${name}.c" "${folder}/${name}${data}")
-  _tflm_build_embed(${name} "${folder}/${name}${data}" "${folder}/${name}.tflite")
+  _tflm_build_find_tflm(backend)
+  _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
   add_library(tflm_build::${name} ALIAS ${name})
-  target_include_directories(${name} PUBLIC "${folder}")
-  target_link_libraries(${name} PUBLIC tflm_build::runtime)
-  add_dependencies(${name} ${name}_generate)
+  set_target_properties(
+    ${name}
+    PROPERTIES
+      TFLM_MANIFEST "${folder}/${name}.json"
+      TFLM_TFLITE "${folder}/${name}.tflite"
+      TFLM_ARENA_SIZE "${folder}/${name}.arena"
+      TFLM_BUILD_DATA "${data}"
+  )
 
   add_library(${name}_golden STATIC EXCLUDE_FROM_ALL "${folder}/${name}_golden.c")
   target_link_libraries(${name}_golden PUBLIC ${name})
@@ -147,14 +182,51 @@ function(add_tflm_model name)
 endfunction()
 
 function(tflm_add_model_test name)
-  _tflm_build_parse(tflm_add_model_test "${name}" "" "" "${ARGN}")
-  if(NOT TARGET ${name}_golden)
-    set(remedy "call add_tflm_model(${name} ...) first")
-    _tflm_build_error("${name}" "tflm_add_model_test needs a model; got '${name}', which is none; ${remedy}")
+  _tflm_build_parse(tflm_add_model_test "${name}" "MODEL;BACKEND" "" EMULATOR "${ARGN}")
+  set(model "${name}")
+  if(DEFINED arg_MODEL)
+    set(model "${arg_MODEL}")
   endif()
+  _tflm_build_check_model(tflm_add_model_test "${name}" "${model}" manifest)
+  _tflm_build_test_backend("${name}" "${arg_BACKEND}" backend)
+
+  cmake_path(GET manifest PARENT_PATH folder)
+  _tflm_build_library_with(${model} "${folder}" ${backend} library)
   _tflm_build_root(root)
-  add_executable(${name}_golden_test "${root}/runtime/src/model_test.c")
-  target_compile_definitions(${name}_golden_test PRIVATE TFLM_GOLDEN=${name}_golden)
-  target_link_libraries(${name}_golden_test PRIVATE ${name}_golden)
-  add_test(NAME ${name}.golden COMMAND ${name}_golden_test)
+  set(program ${name}_golden_test)
+  add_executable(${program} "${root}/runtime/src/model_test.c" "${folder}/${model}_golden.c")
+  target_compile_definitions(${program} PRIVATE TFLM_GOLDEN=${model}_golden)
+  target_link_libraries(${program} PRIVATE ${library})
+  add_dependencies(${program} ${model}_generate)
+  if(DEFINED arg_EMULATOR)
+    add_test(NAME ${name}.golden COMMAND ${arg_EMULATOR} "$<TARGET_FILE:${program}>")
+  else()
+    add_test(NAME ${name}.golden COMMAND ${program})
+  endif()
+endfunction()
+
+function(tflm_verify_image)
+  _tflm_build_parse(tflm_verify_image image TARGET POST_BUILD MODELS "${ARGN}")
+  _tflm_build_require(tflm_verify_image image TARGET "<executable>")
+  _tflm_build_require(tflm_verify_image "${arg_TARGET}" MODELS "<model>...")
+  if(NOT TARGET ${arg_TARGET})
+    set(remedy "call add_executable(${arg_TARGET} ...) first")
+    _tflm_build_error(image "tflm_verify_image got TARGET '${arg_TARGET}', which is no target; ${remedy}")
+  endif()
+  set(command ${TFLM_BUILD_COMMAND} verify "$<TARGET_FILE:${arg_TARGET}>")
+  foreach(model IN LISTS arg_MODELS)
+    _tflm_build_check_model(tflm_verify_image "${arg_TARGET}" "${model}" manifest)
+    list(APPEND command --model "${manifest}")
+  endforeach()
+  if(arg_POST_BUILD)
+    add_custom_command(
+      TARGET ${arg_TARGET}
+      POST_BUILD
+      COMMAND ${command}
+      COMMENT "Verifying the models in ${arg_TARGET}"
+      VERBATIM
+    )
+  else()
+    add_test(NAME ${arg_TARGET}.verify COMMAND ${command})
+  endif()
 endfunction()

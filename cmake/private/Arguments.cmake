@@ -12,6 +12,7 @@ endfunction()
 #   name       the model
 #   keywords   list of those that take one value
 #   flags      list of those that take none
+#   lists      list of those that take one value or more, up to the next keyword
 #   arguments  list of what the user passed
 function(
   _tflm_build_parse
@@ -19,17 +20,22 @@ function(
   name
   keywords
   flags
+  lists
   arguments
 )
-  set(known ${keywords} ${flags})
+  set(known ${keywords} ${flags} ${lists})
   foreach(keyword IN LISTS known)
     unset(value_${keyword}) # a function sees its caller's variables
     unset(arg_${keyword} PARENT_SCOPE)
   endforeach()
   set(keyword "")
+  set(last_list "")
   foreach(argument IN LISTS arguments)
-    if(keyword STREQUAL "")
+    if(keyword STREQUAL "" AND NOT last_list STREQUAL "" AND NOT argument IN_LIST known)
+      list(APPEND value_${last_list} "${argument}")
+    elseif(keyword STREQUAL "")
       set(keyword "${argument}")
+      set(last_list "")
       if(NOT keyword IN_LIST known)
         _tflm_build_suggest("${keyword}" "${known}" suggestion)
         _tflm_build_error("${name}" "${function} got the unknown keyword '${keyword}'; ${suggestion}")
@@ -37,20 +43,55 @@ function(
         _tflm_build_error("${name}" "${function} got ${keyword} twice; pass it once")
       elseif(keyword IN_LIST flags)
         set(value_${keyword} TRUE)
-        set(arg_${keyword} TRUE PARENT_SCOPE)
         set(keyword "")
       endif()
     elseif(argument STREQUAL "" OR argument IN_LIST known)
       _tflm_build_error("${name}" "${function} needs a value for ${keyword}; got '${argument}'; pass ${keyword} <value>")
     else()
       set(value_${keyword} "${argument}")
-      set(arg_${keyword} "${argument}" PARENT_SCOPE)
+      if(keyword IN_LIST lists)
+        set(last_list "${keyword}")
+      endif()
       set(keyword "")
     endif()
   endforeach()
   if(NOT keyword STREQUAL "")
     _tflm_build_error("${name}" "${function} needs a value for ${keyword}; got none; pass ${keyword} <value>")
   endif()
+  foreach(keyword IN LISTS known)
+    if(DEFINED value_${keyword})
+      set(arg_${keyword} "${value_${keyword}}" PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+# Stop if a keyword was not passed.
+function(_tflm_build_require function name keyword value)
+  if(NOT DEFINED arg_${keyword})
+    _tflm_build_error("${name}" "${function} needs ${keyword}; got none; pass ${keyword} ${value}")
+  endif()
+endfunction()
+
+# Stop if a name cannot become a C symbol and a target. The command refuses the keywords of C as well.
+function(_tflm_build_check_name name)
+  if(NOT name MATCHES "^[A-Za-z][A-Za-z0-9_]*$")
+    _tflm_build_error("${name}" "add_tflm_model makes C symbols of its name; got '${name}'; use letters, digits and _")
+  elseif(TARGET "${name}")
+    _tflm_build_error("${name}" "add_tflm_model got a name that another target has: '${name}'; choose another")
+  endif()
+endfunction()
+
+# Stop if something is no model; return its manifest.
+function(_tflm_build_check_model function name model result)
+  set(manifest "")
+  if(TARGET "${model}")
+    get_target_property(manifest "${model}" TFLM_MANIFEST)
+  endif()
+  if(NOT manifest)
+    set(remedy "call add_tflm_model(${model} ...) first")
+    _tflm_build_error("${name}" "${function} needs a model; got '${model}', which is none; ${remedy}")
+  endif()
+  set(${result} "${manifest}" PARENT_SCOPE)
 endfunction()
 
 # Say which keyword may have been meant.
@@ -63,20 +104,33 @@ function(_tflm_build_suggest word keywords result)
   )
   if(match)
     set(${result} "did you mean ${match}?" PARENT_SCOPE)
-  elseif(keywords)
+  else()
     list(JOIN keywords ", " allowed)
     set(${result} "allowed: ${allowed}" PARENT_SCOPE)
-  else()
-    set(${result} "it takes none" PARENT_SCOPE)
   endif()
 endfunction()
 
 # Find a file that a keyword names: in the source folder, or in the binary folder if the build makes it.
-function(_tflm_build_input name keyword file result)
+#
+#   result  what the command gets
+#   input   the file that the conversion depends on; empty for what the depfile names or nothing stands for
+function(
+  _tflm_build_input
+  name
+  keyword
+  file
+  result
+  input
+)
+  set(${result} "${file}" PARENT_SCOPE)
+  set(${input} "" PARENT_SCOPE)
   if(file MATCHES "^random:")
-    set(${result} "${file}" PARENT_SCOPE)
+    return()
+  elseif(file MATCHES "[$]<")
+    set(${input} "${file}" PARENT_SCOPE) # what a generator expression stands for is known later
     return()
   endif()
+  # What a function imports from its own folder is named by the depfile.
   set(function "")
   if(file MATCHES "^(.*[.]py)(:[A-Za-z_][A-Za-z0-9_]*)$")
     set(file "${CMAKE_MATCH_1}")
@@ -87,6 +141,9 @@ function(_tflm_build_input name keyword file result)
     get_source_file_property(generated "${path}" GENERATED)
     if(generated OR EXISTS "${path}")
       set(${result} "${path}${function}" PARENT_SCOPE)
+      if(NOT IS_DIRECTORY "${path}") # the depfile names what lies in a folder
+        set(${input} "${path}" PARENT_SCOPE)
+      endif()
       return()
     endif()
   endforeach()

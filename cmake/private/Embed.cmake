@@ -2,9 +2,6 @@
 # Get a model's bytes into an object file: a C array, or the assembler's .incbin, which compiles in no time.
 include(CheckCSourceCompiles)
 
-# The language is C, for ASM would have to be enabled by the project; the compiler is told to assemble.
-set(_TFLM_BUILD_ASSEMBLE -x assembler-with-cpp)
-
 # Turn what EMBED says into incbin or array, and return what the file is called by which the data gets in.
 function(_tflm_build_resolve_embed name wanted result file_result)
   set(allowed "" auto array incbin)
@@ -29,7 +26,7 @@ endfunction()
 
 # Say whether the C compiler assembles .incbin; found out once in a build.
 function(_tflm_build_has_incbin result)
-  list(JOIN _TFLM_BUILD_ASSEMBLE " " CMAKE_REQUIRED_FLAGS)
+  set(CMAKE_REQUIRED_FLAGS "-x assembler-with-cpp")
   set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
   set(CMAKE_REQUIRED_QUIET ON)
   check_c_source_compiles("  .incbin \"${CMAKE_CURRENT_FUNCTION_LIST_FILE}\"\n" TFLM_BUILD_HAS_INCBIN)
@@ -39,7 +36,8 @@ endfunction()
 # Tell a target how the file is compiled by which the data gets in.
 function(_tflm_build_embed target file tflite)
   if(file MATCHES "[.]S$")
-    set(options ${_TFLM_BUILD_ASSEMBLE})
+    # The language is C, for ASM would have to be enabled by the project; the compiler is told to assemble.
+    set(options -x assembler-with-cpp)
     if(CMAKE_C_COMPILER_ID MATCHES "Clang")
       list(APPEND options -Wno-unused-command-line-argument)
     endif()
@@ -54,6 +52,4 @@ function(_tflm_build_embed target file tflite)
         SKIP_UNITY_BUILD_INCLUSION ON
     )
   endif()
-  # What is generated is not the project's to mend.
-  set_target_properties(${target} PROPERTIES C_CLANG_TIDY "" C_CPPCHECK "")
 endfunction()

@@ -24,17 +24,12 @@ _EMITTED = (
 )  # fmt: skip
 
 
-def _cmake_dir() -> Path:
-    """Return the folder of the CMake package: beside the modules in an installed package, or in a checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "cmake"
-    return installed if installed.is_dir() else package.parents[1] / "cmake"
-
-
 def _print_cmake_dir(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
     """Answer `--cmake-dir`."""
     if value:
-        click.echo(_cmake_dir().as_posix())
+        from tflm_build.vendor import package_root
+
+        click.echo((package_root() / "cmake").as_posix())
         context.exit()
 
 
@@ -97,6 +92,20 @@ def convert(*, out_dir: Path, emit: str, quiet: bool, verbose: bool, **values: A
         )
         sys.exit(1)
     click.echo(result.summary)
+
+
+@_command.command()
+@click.argument("folder", type=Path)
+def vendor(*, folder: Path) -> None:
+    """Copy the CMake package and the runtime into FOLDER, for a project that carries them itself."""
+    from tflm_build.vendor import vendor as copy
+
+    try:
+        files = copy(folder)
+    except TflmBuildError as error:
+        click.echo(f"tflm-build: error: vendor: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"{len(files)} files in {folder}; include(\"{(folder / 'cmake' / 'TflmBuild.cmake').as_posix()}\")")
 
 
 def main() -> None:

@@ -3,12 +3,20 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SCENARIOS = Path(__file__).parent / "scenarios"
+# The oldest CMake that is supported, and the newest; ./dev installs both.
+CMAKES = {
+    version: ROOT / ".venv" / f"cmake-{version}" / "cmake" / "data" / "bin" / "cmake" for version in ("3.22.6", "4.4.5")
+}
+GENERATORS = ("Ninja", "Unix Makefiles", "Ninja Multi-Config")
 
 
 @dataclass
@@ -17,7 +25,8 @@ class Project:
 
     source: Path
     build: Path
-    generator: str
+    generator: str = "Ninja"
+    cmake: Path = Path("cmake")
 
     def run(self, *command: str | Path, check: bool = True, **environment: str) -> str:
         """Run a command and return all that it printed."""
@@ -34,22 +43,43 @@ class Project:
         return result.stdout
 
     def configure(self, *options: str, check: bool = True, **environment: str) -> str:
-        """Configure; the output comes back as one line, for CMake wraps messages."""
+        """Configure with the checkout's package; the output comes back as one line, for CMake wraps messages."""
+        return self.configure_bare(f"-Dtflm_build_DIR={ROOT / 'cmake'}", *options, check=check, **environment)
+
+    def configure_bare(self, *options: str, check: bool = True, **environment: str) -> str:
+        """Configure without saying where the package is."""
+        python = f"-DTFLM_BUILD_PYTHON={sys.executable}"
         output = self.run(
-            "cmake", "-S", self.source, "-B", self.build, "-G", self.generator, f"-Dtflm_build_DIR={ROOT / 'cmake'}",
-            f"-DTFLM_BUILD_PYTHON={sys.executable}", *options, check=check, **environment,
+            self.cmake, "-S", self.source, "-B", self.build, "-G", self.generator, python, *options,
+            check=check, **environment,
         )  # fmt: skip
         return re.sub(r"\s+", " ", output)
 
     def make(self, *options: str, check: bool = True) -> str:
         """Build."""
-        return self.run("cmake", "--build", self.build, *options, check=check)
+        return self.run(self.cmake, "--build", self.build, *options, check=check)
 
-    def ctest(self, *options: str) -> str:
+    def ctest(self, *options: str, check: bool = True) -> str:
         """Run the tests."""
-        return self.run("ctest", "--test-dir", self.build, "--output-on-failure", "--no-tests=error", *options)
+        configuration = ("-C", "Debug") if self.generator == "Ninja Multi-Config" else ()
+        ctest = self.cmake.with_name("ctest") if self.cmake.is_absolute() else "ctest"
+        words = ("--test-dir", self.build, "--output-on-failure", "--no-tests=error", *configuration, *options)
+        return self.run(ctest, *words, check=check)
 
     def emitted(self, name: str) -> dict[str, bytes]:
         """Return the emitted files but the depfile, whose content is paths."""
         files = (self.build / f"{name}.tflm").iterdir()
         return {path.name: path.read_bytes() for path in files if path.suffix != ".d"}
+
+
+
+def scenario(name: str, folder: Path) -> Path:
+    """Copy a scenario; return the copy."""
+    return Path(shutil.copytree(SCENARIOS / name, folder))
+
+
+def checkout_files() -> Iterator[Path]:
+    """Give the files of the project that git knows, or would, relative to its root."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    yield from (Path(line) for line in listed.splitlines() if (ROOT / line).is_file())
