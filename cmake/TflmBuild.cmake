@@ -72,6 +72,9 @@ tflm_build::tflm has what was found; one line of the output of CMake says what t
   host    the interpreter of the Python package, in a helper process: to run firmware code on a developer's machine
   none    data, headers and descriptors alone
 
+install(TARGETS <name> tflm_build_runtime EXPORT ...) takes a model along; TFLM_BUILD_INCLUDE_DIR has the headers of the
+runtime.
+
 Variables that may be set before the package is found:
 
   TFLM_BUILD_PYTHON  the Python interpreter that has the package tflm_build; found if not set
@@ -151,14 +154,18 @@ function(add_tflm_model name)
   )
     list(APPEND outputs "${folder}/${name}${end}")
   endforeach()
-  cmake_path(GET arg_SRC FILENAME source)
+  set(source "")
+  if(NOT arg_SRC MATCHES "[$]<")
+    cmake_path(GET arg_SRC FILENAME source)
+    string(PREPEND source " from ")
+  endif()
   add_custom_command(
     OUTPUT ${outputs}
     COMMAND ${TFLM_BUILD_COMMAND} convert --quiet --name "${name}" ${options} --out-dir "${folder}"
     DEPENDS ${inputs}
     DEPFILE "${folder}/${name}.d"
     JOB_POOL tflm_build
-    COMMENT "Compiling model ${name} from ${source}"
+    COMMENT "Compiling model ${name}${source}"
     VERBATIM
   )
   # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
@@ -178,6 +185,7 @@ function(add_tflm_model name)
 
   add_library(${name}_golden STATIC EXCLUDE_FROM_ALL "${folder}/${name}_golden.c")
   target_link_libraries(${name}_golden PUBLIC ${name})
+  _tflm_build_keep_apart(${name}_golden)
   add_dependencies(${name}_golden ${name}_generate)
 endfunction()
 
@@ -197,6 +205,7 @@ function(tflm_add_model_test name)
   add_executable(${program} "${root}/runtime/src/model_test.c" "${folder}/${model}_golden.c")
   target_compile_definitions(${program} PRIVATE TFLM_GOLDEN=${model}_golden)
   target_link_libraries(${program} PRIVATE ${library})
+  _tflm_build_keep_apart(${program})
   add_dependencies(${program} ${model}_generate)
   if(DEFINED arg_EMULATOR)
     add_test(NAME ${name}.golden COMMAND ${arg_EMULATOR} "$<TARGET_FILE:${program}>")

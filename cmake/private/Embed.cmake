@@ -44,12 +44,7 @@ function(_tflm_build_embed target file tflite)
     # The scanner for dependencies does not see what .incbin reads.
     set_source_files_properties(
       "${file}"
-      PROPERTIES
-        LANGUAGE C
-        COMPILE_OPTIONS "${options}"
-        OBJECT_DEPENDS "${tflite}"
-        SKIP_PRECOMPILE_HEADERS ON
-        SKIP_UNITY_BUILD_INCLUSION ON
+      PROPERTIES LANGUAGE C COMPILE_OPTIONS "${options}" OBJECT_DEPENDS "${tflite}" SKIP_PRECOMPILE_HEADERS ON
     )
   endif()
 endfunction()

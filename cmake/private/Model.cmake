@@ -28,12 +28,16 @@ function(
     target_link_libraries(${target} PUBLIC tflm_build::tflm)
     _tflm_build_compile_as_tflm(${target})
   endif()
-  # What is generated is not the project's to mend.
+  _tflm_build_keep_apart(${target})
+  add_dependencies(${target} ${model}_generate)
+endfunction()
+
+# Take a target out of what a project does with its own code: that of others is not for it to mend or to merge.
+function(_tflm_build_keep_apart target)
   set_target_properties(
     ${target}
-    PROPERTIES C_CLANG_TIDY "" C_CPPCHECK "" CXX_CLANG_TIDY "" CXX_CPPCHECK ""
+    PROPERTIES C_CLANG_TIDY "" C_CPPCHECK "" CXX_CLANG_TIDY "" CXX_CPPCHECK "" UNITY_BUILD OFF
   )
-  add_dependencies(${target} ${model}_generate)
 endfunction()
 
 # Return a library of a model that runs on a backend: the model's own, or, for tests, one beside it.

@@ -17,6 +17,7 @@ endfunction()
 # Set for all folders of the build
 #   TFLM_BUILD_PYTHON      the interpreter that has this version of the package; the user may set it
 #   TFLM_BUILD_COMMAND     the command line that runs tflm-build
+#   TFLM_BUILD_INCLUDE_DIR the folder of the runtime's headers
 #   TFLM_BUILD_PYTHONPATH  the folder of the package where this is a checkout, else empty
 function(_tflm_build_find_python)
   _tflm_build_root(root)
@@ -44,6 +45,7 @@ function(_tflm_build_find_python)
       set(TFLM_BUILD_PYTHON "${python}" CACHE FILEPATH "Python interpreter that has the package tflm_build")
       set(TFLM_BUILD_COMMAND ${environment} "${python}" -m tflm_build CACHE INTERNAL "")
       set(TFLM_BUILD_PYTHONPATH "${checkout}" CACHE INTERNAL "")
+      set(TFLM_BUILD_INCLUDE_DIR "${root}/runtime/include" CACHE INTERNAL "")
       return()
     endif()
     string(REGEX MATCH "[^\n]*\n?$" last "${output}")

@@ -105,7 +105,7 @@ def vendor(*, folder: Path) -> None:
     except TflmBuildError as error:
         click.echo(f"tflm-build: error: vendor: {error}", err=True)
         sys.exit(1)
-    click.echo(f"{len(files)} files in {folder}; include(\"{(folder / 'cmake' / 'TflmBuild.cmake').as_posix()}\")")
+    click.echo(f'{len(files)} files in {folder}; include("{(folder / "cmake" / "TflmBuild.cmake").as_posix()}")')
 
 
 def main() -> None:

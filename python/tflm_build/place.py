@@ -5,14 +5,17 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from tflm_build.errors import TflmBuildError
 
 __all__ = ["depfile", "place_files"]
 
+_BESIDE: Final = ".tflm-build-"
+
 
 def place_files(folder: Path, files: Mapping[str, bytes], last: str) -> None:
-    """Write files beside their place and rename them into it.
+    """Write files beside their place and rename them into it. What an earlier call left that was killed is removed.
 
     Args:
         folder: created if need be.
@@ -25,7 +28,9 @@ def place_files(folder: Path, files: Mapping[str, bytes], last: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".tflm-build-", dir=folder))
+        for left in folder.glob(f"{_BESIDE}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        beside = Path(tempfile.mkdtemp(prefix=_BESIDE, dir=folder))
     except OSError as error:
         msg = f"OUT_DIR '{folder}' cannot be written to: {error.strerror or error}; choose another folder"
         raise TflmBuildError(msg) from error

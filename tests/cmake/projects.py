@@ -72,7 +72,6 @@ class Project:
         return {path.name: path.read_bytes() for path in files if path.suffix != ".d"}
 
 
-
 def scenario(name: str, folder: Path) -> Path:
     """Copy a scenario; return the copy."""
     return Path(shutil.copytree(SCENARIOS / name, folder))

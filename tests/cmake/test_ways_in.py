@@ -52,7 +52,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("version", CMAKES)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_way_in(way: str, version: str, generator: str, dense: Path, tmp_path: Path) -> None:
-    source = scenario("ways_in", tmp_path / "ein Projekt für uns")
+    source = scenario("ways_in", tmp_path / "a próject")
     shutil.copy(dense, source)
     project = Project(source, tmp_path / "the build", generator, CMAKES[version])
     where = WAYS[way](tmp_path)
@@ -82,7 +82,7 @@ def test_vendored_files_are_the_originals(tmp_path: Path) -> None:
 
 def test_vendoring_does_not_overwrite_something_else(tmp_path: Path) -> None:
     (tmp_path / "mine.c").write_text("precious")
-    command = [sys.executable, "-m", "tflm_build", "vendor", tmp_path]
+    command = [sys.executable, "-m", "tflm_build", "vendor", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert re.fullmatch(r"tflm-build: error: vendor: FOLDER '.*' holds 'mine.c'; allowed: .*\n", result.stderr)

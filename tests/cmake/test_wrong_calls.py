@@ -25,6 +25,13 @@ CASES = {
         "m: add_tflm_model got the unknown keyword 'XYZ'; "
         "allowed: SRC, CALIBRATION, TEST_DATA, QUANTIZE, IO_TYPE, MAX_LSB, "
     ),
+    "add_tflm_model(1-m SRC m.keras)": (
+        "1-m: add_tflm_model makes C symbols of its name; got '1-m'; use letters, digits and _"
+    ),
+    "add_tflm_model(m SRC m.keras)\nadd_tflm_model(m SRC m.keras)": (
+        "m: add_tflm_model got a name that another target has: 'm'; choose another"
+    ),
+    "add_tflm_model(m SRC m.keras EMBED xxd)": "m: EMBED got 'xxd'; allowed: auto, array, incbin",
     "add_tflm_model(m)": "m: add_tflm_model needs SRC; got none; pass SRC <trained model>",
     "add_tflm_model(m SRC)": "m: add_tflm_model needs a value for SRC; got none; pass SRC <value>",
     'add_tflm_model(m SRC "" QUANTIZE int8)': "m: add_tflm_model needs a value for SRC; got ''; pass SRC <value>",
@@ -32,6 +39,23 @@ CASES = {
     "add_tflm_model(m SRC m.keras SRC m.keras)": "m: add_tflm_model got SRC twice; pass it once",
     "add_tflm_model(m SRC no.keras)": "m: add_tflm_model got SRC 'no.keras', which neither exists in",
     "add_tflm_model(m SRC m.keras CALIBRATION no.npz)": "m: add_tflm_model got CALIBRATION 'no.npz', which neither",
+    "add_tflm_model(m SRC m.keras)\ntflm_add_model_test(m BACKEND device)": (
+        "m: BACKEND got 'device'; allowed: native, host"
+    ),
+    "add_tflm_model(m SRC m.keras)\ntflm_add_model_test(m BACKEND native)": (
+        "m: BACKEND native needs a TFLM to link; got none; pass -DTFLM_ROOT=<folder>, or another TFLM_PROVIDER"
+    ),
+    "add_tflm_model(m SRC m.keras)\ntflm_add_model_test(m EMULATOR)": (
+        "m: tflm_add_model_test needs a value for EMULATOR; got none; pass EMULATOR <value>"
+    ),
+    "tflm_verify_image(MODELS m)": "image: tflm_verify_image needs TARGET; got none; pass TARGET <executable>",
+    "tflm_verify_image(TARGET fw)": "fw: tflm_verify_image needs MODELS; got none; pass MODELS <model>...",
+    "tflm_verify_image(TARGET fw MODELS m)": (
+        "image: tflm_verify_image got TARGET 'fw', which is no target; call add_executable(fw ...) first"
+    ),
+    "add_executable(fw m.c)\ntflm_verify_image(TARGET fw MODELS m)": (
+        "fw: tflm_verify_image needs a model; got 'm', which is none; call add_tflm_model(m ...) first"
+    ),
     "tflm_add_model_test(m)": (
         "m: tflm_add_model_test needs a model; got 'm', which is none; call add_tflm_model(m ...) first"
     ),

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where TFLM comes from: a target, a prefix, a tree of sources; and what is said where it does not.
+
+The real library is a vendor's fork, which renames the namespace; see CONTRIBUTING.md. No registry has the sources that
+upstream's create_tflm_tree.py writes: a stand-in of that layout is compiled, not run.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hand_made import flatbuffer
+from projects import ROOT, Project, scenario
+from tiny_models import MODELS
+
+VENDOR = ROOT / ".venv" / "tflm" / "xmos_ai_tools"
+HEADERS = VENDOR / "runtime" / "include"
+LIBRARY = VENDOR / "xinterpreters" / "libs" / "linux" / "xtflm_python.so"
+GEMMLOWP = Path("/usr/include/gemmlowp")
+RENAMED = "-DDEFINITIONS=tflite=tflite_micro"
+PASSED = "100% tests passed, 0 tests failed out of 2"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Copy the scenario."""
+    source = scenario("native", tmp_path / "a project")
+    (source / "dense.tflite").write_bytes(flatbuffer(MODELS["dense"]))
+    return Project(source, tmp_path / "build")
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    """Make a folder of headers and a library, as a vendor installs them."""
+    folder = tmp_path / "the prefix"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "include").symlink_to(HEADERS)
+    for name in ("libtflm.so", "xtflm_python.so.1.0.1"):  # the second is what it calls itself
+        (folder / "lib" / name).symlink_to(LIBRARY)
+    return folder
+
+
+def test_a_prefix(project: Project, prefix: Path) -> None:
+    words = project.configure(f"-DTFLM_ROOT={prefix}", RENAMED)
+    assert (
+        f"tflm-build: TFLM_PROVIDER auto: root, {prefix}/lib/libtflm.so, headers in {prefix}/include, namespace "
+        "tflite_micro, without TF_LITE_STATIC_MEMORY"
+    ) in words
+    project.make()
+    assert PASSED in project.ctest()
+    for program, expected in (("dense_golden_test", True), ("host_golden_test", False)):
+        listed = subprocess.run(["ldd", project.build / program], capture_output=True, text=True, check=True).stdout
+        assert ("tflm" in listed) == expected
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_target(named: bool, project: Project) -> None:  # noqa: FBT001
+    name = "my_tflm" if named else "pico-tflmicro"
+    options = [f"-DOWN_TARGET={name}", f"-DOWN_INCLUDE={HEADERS};{GEMMLOWP}", f"-DOWN_LIBRARY={LIBRARY}", RENAMED]
+    if named:
+        options += ["-DTFLM_PROVIDER=target", f"-DTFLM_TARGET={name}"]
+    words = project.configure(*options)
+    assert f"tflm-build: TFLM_PROVIDER {'target' if named else 'auto'}: target, {name}" in words
+    project.make()
+    assert PASSED in project.ctest()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Make a stand-in for a tree of upstream's create_tflm_tree.py: its layout and headers, but sources of our own."""
+    folder = tmp_path / "a tree"
+    for part in ("tensorflow", "signal"):
+        shutil.copytree(HEADERS / part, folder / part)
+    shutil.copytree(HEADERS / "flatbuffers", folder / "third_party" / "flatbuffers" / "include" / "flatbuffers")
+    shutil.copytree(GEMMLOWP, folder / "third_party" / "gemmlowp")
+    for header in folder.rglob("*.h"):
+        # Named as upstream does; and this fork compiles without the switch alone, which upstream has done away with.
+        text = header.read_bytes().replace(b"tflite_micro", b"tflite")
+        header.write_bytes(text.replace(b"TF_LITE_STATIC_MEMORY", b"A_SWITCH_THAT_IS_NO_MORE"))
+    switches = (
+        "#if !defined(TF_LITE_STATIC_MEMORY) || !defined(TF_LITE_USE_CTIME) || !defined(TF_LITE_DISABLE_X86_NEON)\n"
+        '#error "TFLM is not compiled as its makefiles do"\n#endif\n'
+        "#if defined(__GXX_RTTI) || defined(__EXCEPTIONS)\n#error\n#endif\n"
+    )
+    source = folder / "tensorflow" / "lite" / "micro" / "stand_in.cc"
+    source.write_text(switches + '#include "tensorflow/lite/micro/micro_interpreter.h"\nint stand_in() { return 1; }\n')
+    kissfft = folder / "third_party" / "kissfft" / "kiss_fft.c"
+    kissfft.parent.mkdir()
+    kissfft.write_text("int kiss_fft_stand_in(void) { return 2; }\n")
+    (kissfft.with_suffix(".h")).write_text("")
+    return folder
+
+
+def test_a_tree_of_sources(project: Project, tree: Path) -> None:
+    words = project.configure(f"-DTFLM_SOURCE_DIR={tree}")
+    assert f"tflm-build: TFLM_PROVIDER auto: source, 2 files in {tree}, namespace tflite " in words
+    project.make("--target", "tflm_build_tflm", "tflm_build_runtime", "dense")
+    symbols = subprocess.run(["nm", project.build / "libtflm_build_tflm.a"], capture_output=True, text=True, check=True)
+    assert "stand_in" in symbols.stdout
+    assert "kiss_fft_stand_in" in symbols.stdout
+    ops = subprocess.run(["nm", "-C", project.build / "libdense.a"], capture_output=True, text=True, check=True).stdout
+    assert "dense_op_resolver" in ops
+    assert "tflite::Register_FULLY_CONNECTED" in ops
+
+
+def test_host_and_none_are_for_the_asking(project: Project, prefix: Path) -> None:
+    words = project.configure(f"-DTFLM_ROOT={prefix}", "-DTFLM_PROVIDER=host")
+    assert "tflm-build: TFLM_PROVIDER host: host, the interpreter of" in words
+    words = project.configure("-DTFLM_PROVIDER=none", check=False)
+    assert (
+        "tflm-build: error: dense: tflm_add_model_test needs something that runs the model; got TFLM_PROVIDER none; "
+        "pass BACKEND host where the program runs on this machine, or -DTFLM_ROOT=<folder>"
+    ) in words
+
+
+CASES = {
+    "-DTFLM_PROVIDER=upstream": "TFLM_PROVIDER got 'upstream'; allowed: auto, target, root, source, host, none",
+    "-DTFLM_PROVIDER=root": "TFLM_PROVIDER root needs TFLM_ROOT; got none; pass -DTFLM_ROOT=<root>",
+    "-DTFLM_TARGET=nobody": (
+        "TFLM_TARGET got 'nobody', which is no target; add it before the first model, or check the name"
+    ),
+    "-DTFLM_ROOT=/nowhere": "TFLM_ROOT got '/nowhere', which is no folder; check the path",
+    "-DTFLM_ROOT={tmp_path}": (
+        "TFLM_ROOT got '{tmp_path}', which has no tensorflow/lite/micro/micro_interpreter.h in any of: ., include, "
+        "inc, src; check the path, or complete the folder"
+    ),
+    "-DTFLM_SOURCE_DIR={tmp_path}": (
+        "TFLM_SOURCE_DIR got '{tmp_path}', which has no tensorflow/lite/micro/micro_interpreter.h in any of"
+    ),
+    "-DTFLM_ROOT={tmp_path}/the prefix;-DLANGUAGES=C": (
+        "TFLM is C++17; got the languages C; add CXX to project()"
+    ),
+    "-DTFLM_ROOT={tmp_path}/the prefix;-DTFLM_LIBRARY=no.a": (
+        "TFLM_LIBRARY got '{tmp_path}/the prefix/no.a', which does not exist; check the path"
+    ),
+    "-DTFLM_ROOT={tmp_path}/the prefix;-DDEFINITIONS=TF_LITE_STATIC_MEMORY": (
+        "TF_LITE_STATIC_MEMORY is defined here, but {tmp_path}/the prefix/lib/libtflm.so was compiled without it; it "
+        "changes TFLM's structures; do not define it, or compile the library with it"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", CASES)
+@pytest.mark.usefixtures("prefix")
+def test_what_goes_wrong(options: str, project: Project, tmp_path: Path) -> None:
+    words = project.configure(*options.format(tmp_path=tmp_path).split(";"), check=False)
+    assert f"tflm-build: error: TFLM: {CASES[options].format(tmp_path=tmp_path)}" in words
+
+
+def test_a_prefix_without_a_library_or_with_two(project: Project, prefix: Path) -> None:
+    (prefix / "lib" / "libtflm.so").rename(prefix / "lib" / "libother.so")
+    words = project.configure(f"-DTFLM_ROOT={prefix}", check=False)
+    assert "which has neither libtensorflow-microlite.a nor libtflm.a in any of: ., lib, lib/*, lib64" in words
+    for target in ("cortex_m_generic", "linux_x86_64"):
+        place = prefix / "gen" / target / "lib"
+        place.mkdir(parents=True)
+        (place / "libtensorflow-microlite.a").write_bytes(b"no archive")
+    words = project.configure(f"-DTFLM_ROOT={prefix}", check=False)
+    assert "libtensorflow-microlite.a; pass -DTFLM_LIBRARY=<one of them>" in words
+    library = "gen/linux_x86_64/lib/libtensorflow-microlite.a"
+    words = project.configure(f"-DTFLM_ROOT={prefix}", f"-DTFLM_LIBRARY={library}", check=False)
+    assert "TFLM_ROOT has a library that" in words
+    assert f"check that {prefix}/{library} is for this toolchain" in words
+
+
+def test_a_checkout_is_no_tree(project: Project, tree: Path) -> None:
+    makefile = tree / "tensorflow" / "lite" / "micro" / "tools" / "make" / "Makefile"
+    makefile.parent.mkdir(parents=True, exist_ok=True)
+    makefile.write_text("")
+    words = project.configure(f"-DTFLM_SOURCE_DIR={tree}", check=False)
+    assert "which is a checkout with tests of its own; write a tree with its tensorflow/lite/micro/tools/" in words
+
+
+def test_one_tflm_serves_the_build(project: Project) -> None:
+    lists = project.source / "CMakeLists.txt"
+    lists.write_text(lists.read_text() + "set(TFLM_PROVIDER none)\nadd_tflm_model(other SRC dense.tflite)\n")
+    words = project.configure(check=False)
+    assert (
+        "TFLM_PROVIDER got 'none', but 'auto' for an earlier model; one serves the whole build; set it before" in words
+    )
