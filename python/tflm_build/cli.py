@@ -4,7 +4,6 @@
 import dataclasses
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 from tflm_build import __version__
-from tflm_build.errors import TflmBuildError, first_line
+from tflm_build.boundary import one_line_errors
 from tflm_build.options import Options
 
 __all__ = ["main"]
@@ -75,36 +74,22 @@ def convert(*, out_dir: Path, emit: str, quiet: bool, verbose: bool, **values: A
     from tflm_build.build import STAGES, build
     from tflm_build.progress import show_progress
 
-    try:
+    with one_line_errors(values["name"], verbose=verbose):
         options = Options(**values)
         with show_progress(options.name, STAGES, quiet=quiet) as progress:
             result = build(options, out_dir, progress, emit=emit)
-    except TflmBuildError as error:
-        if verbose:
-            click.echo(error.trace or traceback.format_exc(), err=True)
-        click.echo(f"tflm-build: error: {values['name']}: {error}", err=True)
-        sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - a fault of this program, still told in one line
-        if verbose:
-            click.echo(traceback.format_exc(), err=True)
-        click.echo(
-            f"tflm-build: error: {values['name']}: {first_line(error)}; please report it, with --verbose", err=True
-        )
-        sys.exit(1)
     click.echo(result.summary)
 
 
 @_command.command()
 @click.argument("folder", type=Path)
-def vendor(*, folder: Path) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def vendor(*, folder: Path, verbose: bool) -> None:
     """Copy the CMake package and the runtime into FOLDER, for a project that carries them itself."""
     from tflm_build.vendor import vendor as copy
 
-    try:
+    with one_line_errors("vendor", verbose=verbose):
         files = copy(folder)
-    except TflmBuildError as error:
-        click.echo(f"tflm-build: error: vendor: {error}", err=True)
-        sys.exit(1)
     click.echo(f'{len(files)} files in {folder}; include("{(folder / "cmake" / "TflmBuild.cmake").as_posix()}")')
 
 

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""End a command: an error is one line on standard error and the exit status 1, whatever it is."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from tflm_build.errors import TflmBuildError, first_line
+
+__all__ = ["one_line_errors", "print_error"]
+
+
+@contextmanager
+def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
+    """Print what is raised as one line, with its trace before it if that is wanted, and exit.
+
+    Args:
+        who: the model or file that an error is about.
+        verbose: whether to print the trace.
+    """
+    try:
+        yield
+    except TflmBuildError as error:
+        if verbose:
+            click.echo(error.trace or traceback.format_exc(), err=True)
+        print_error(who, str(error))
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - a fault of this program, still told in one line
+        if verbose:
+            click.echo(traceback.format_exc(), err=True)
+        print_error(who, f"{first_line(error)}; please report it, with --verbose")
+        sys.exit(1)
+
+
+def print_error(who: str, message: str) -> None:
+    """Print an error."""
+    click.echo(f"tflm-build: error: {who}: {message}", err=True)
