@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tflm_build import __version__
-from tflm_build.boundary import one_line_errors
+from tflm_build.boundary import one_line_errors, print_error
 from tflm_build.options import Options
 
 __all__ = ["main"]
@@ -91,6 +91,33 @@ def vendor(*, folder: Path, verbose: bool) -> None:
     with one_line_errors("vendor", verbose=verbose):
         files = copy(folder)
     click.echo(f'{len(files)} files in {folder}; include("{(folder / "cmake" / "TflmBuild.cmake").as_posix()}")')
+
+
+@_command.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option(
+    "--model", "models", multiple=True, required=True, metavar="MODEL",
+    help="name or manifest of a model in the image; the manifest of a name is looked for beside the image, in two "
+    "folders above it, and in the current one; may be given several times",
+)  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
+    """Check the models in a linked ELF image, and run the bytes in it on TFLM.
+
+    A model has to have the bytes that its manifest states, aligned, in memory that is neither written to nor copied to
+    RAM, and has to give the golden answers.
+    """
+    from tflm_build.verify_image import verify_models
+
+    with one_line_errors(image.name, verbose=verbose):
+        verdicts = verify_models(image, models)
+    for verdict in verdicts:
+        for fault in verdict.faults:
+            print_error(verdict.model, fault)
+        if not verdict.faults:
+            click.echo(verdict.summary)
+    if any(verdict.faults for verdict in verdicts):
+        sys.exit(1)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from tflm_build.emit import EMITTED
 
 
 def test_help_needs_neither_tensorflow_nor_numpy(tflm_build: Run, tmp_path: Path) -> None:
-    for module in ("tensorflow", "numpy", "ai_edge_litert", "tflite_micro", "rich"):
+    for module in ("tensorflow", "numpy", "ai_edge_litert", "tflite_micro", "elftools", "rich"):
         (tmp_path / f"{module}.py").write_text("import os; os._exit(77)\n")
     result = tflm_build("--help", env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert result.returncode == 0, result.stderr
