@@ -120,6 +120,20 @@ def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
         sys.exit(1)
 
 
+@_command.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def size(*, image: Path, as_json: bool, verbose: bool) -> None:
+    """Divide the flash and RAM of a linked ELF image among its models, TFLM, the runtime and the rest."""
+    from tflm_build.read_image import read_image
+    from tflm_build.show_size import show_size
+    from tflm_build.size_image import size_image
+
+    with one_line_errors(image.name, verbose=verbose):
+        show_size(size_image(read_image(image)), as_json=as_json)
+
+
 def main() -> None:
     """Run `tflm-build`; when a build system ends it, its children end with it."""
     for name in ("SIGTERM", "SIGHUP"):

@@ -107,6 +107,7 @@ def test_a_program_without_section_headers(host: Path, tmp_path: Path, tflm_buil
     image.write_bytes(content)
     result = tflm_build("verify", image, "--model", hello_world / "hello_world.json")
     assert re.fullmatch(SUCCESS.replace(r" in \.\w[\w.]*", ""), result.stdout), result.stderr
+    assert "IMAGE has no section headers to work sizes out of" in tflm_build("size", image).stderr
 
 
 def test_stripped_firmware(arm: Path, tmp_path: Path, passes: Callable[..., None]) -> None:
@@ -358,7 +359,8 @@ def test_files_that_are_no_images(hello_world: Path, host: Path, tmp_path: Path,
         (tmp_path / "missing", "there is no such file"),
         (tmp_path, "it is no file"),
     ):
-        result = tflm_build("verify", image, "--model", hello_world / "hello_world.json")
-        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-        assert result.stderr.startswith(f"tflm-build: error: {image.name}: "), result.stderr
-        assert fault in result.stderr, result.stderr
+        for command in (["verify", image, "--model", hello_world / "hello_world.json"], ["size", image]):
+            result = tflm_build(*command)
+            assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+            assert result.stderr.startswith(f"tflm-build: error: {image.name}: "), result.stderr
+            assert fault in result.stderr, result.stderr
