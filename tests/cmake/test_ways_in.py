@@ -61,7 +61,7 @@ def test_a_way_in(way: str, version: str, generator: str, dense: Path, tmp_path:
     assert f"tflm-build: TFLM_PROVIDER auto: host, the interpreter of {sys.executable}" in words
 
     assert project.make("--parallel", "4").count(CONVERSION) == 4
-    assert "100% tests passed, 0 tests failed out of 4" in project.ctest()
+    assert re.search(r"100% tests passed.* out of 4\n", project.ctest())
     assert CONVERSION not in project.make()
     (source / "dense.tflite").touch()
     assert project.make("--parallel", "4").count(CONVERSION) == 4
