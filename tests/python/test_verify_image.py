@@ -273,6 +273,14 @@ def test_a_manifest_of_another_model_of_this_name(host: Path, files: Path, fails
     fails(host, r"the first byte that differs is at offset 1,871: ", manifest=change(files, edit))
 
 
+def test_a_manifest_that_is_wrong_about_the_length_where_no_symbol_tells(
+    host: Path, files: Path, tmp_path: Path, fails: Callable[..., None]
+) -> None:
+    subprocess.run(["strip", host, "-o", tmp_path / "program"], check=True)
+    manifest = change(files, lambda manifest: manifest["model"].update(bytes=1000))
+    fails(tmp_path / "program", "not those of hello_world.json: the SHA-256 is .*; link", manifest=manifest)
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [("{", "is not valid JSON"), ("[" * 100_000, "is not valid JSON"), ("[]", "its schema_version is None")],
