@@ -72,8 +72,8 @@ tflm_build::tflm has what was found; one line of the output of CMake says what t
   host    the interpreter of the Python package, in a helper process: to run firmware code on a developer's machine
   none    data, headers and descriptors alone
 
-install(TARGETS <name> tflm_build_runtime EXPORT ...) takes a model along; TFLM_BUILD_INCLUDE_DIR has the headers of the
-runtime.
+A model is installed and exported together with tflm_build_runtime, the target of the runtime; TFLM_BUILD_INCLUDE_DIR is
+the folder of the runtime's headers.
 
 Variables that may be set before the package is found:
 

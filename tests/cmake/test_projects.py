@@ -24,9 +24,7 @@ def test_own_rules(generator: str, tmp_path: Path) -> None:
     own_rules = project("own_rules", tmp_path, generator)
     own_rules.configure()
     words = own_rules.make("--parallel", "4")
-    order = [
-        words.index(what) for what in ("Training", "Compiling model dense", "Writing arena.h", "Verifying the models")
-    ]
+    order = [words.index(what) for what in ("Training", "Compiling model dense", "Writing arena.h", "dense: 0x")]
     assert order == sorted(order)
     assert words.count("Compiling model dense") == 1
     assert "100% tests passed, 0 tests failed out of 3" in own_rules.ctest()
