@@ -7,6 +7,7 @@ from importlib import resources
 
 from tflm_build.errors import TflmBuildError
 from tflm_build.graph import Graph, Operator
+from tflm_build.typed_kernels import TypedKernel, typed_kernel
 
 __all__ = ["UsedOp", "check_ops"]
 
@@ -19,11 +20,15 @@ class UsedOp:
         op: name in the schema, or the custom op's own.
         count: in how many places.
         method: the method of MicroMutableOpResolver that registers it.
+        kernel: one for the types in all these places alone, if TFLM may have it.
+        per_channel: whether weights have a scale for each channel in any of them.
     """
 
     op: str
     count: int
     method: str
+    kernel: TypedKernel | None
+    per_channel: bool
 
 
 @cache
@@ -41,7 +46,7 @@ def check_ops(graph: Graph) -> tuple[UsedOp, ...]:
         TflmBuildError: TFLM has no kernel for one of them, or not for its types, or the model has lost its weights.
     """
     kernels = _kernels()
-    counts: dict[str, int] = {}
+    used: dict[str, list[Operator]] = {}
     assigned = any(operator.op == "ASSIGN_VARIABLE" for operator in graph.operators)
     for operator in graph.operators:
         where = f"layer '{operator.layer}' ({operator.op})"
@@ -60,8 +65,17 @@ def check_ops(graph: Graph) -> tuple[UsedOp, ...]:
             msg = f"{where} reads what nothing writes: the weights were lost; export with Keras' model.export()"
             raise TflmBuildError(msg)
         _check_types(operator, where)
-        counts[operator.op] = counts.get(operator.op, 0) + 1
-    return tuple(UsedOp(op, counts[op], kernels[op]) for op in sorted(counts))
+        used.setdefault(operator.op, []).append(operator)
+    return tuple(
+        UsedOp(
+            op=op,
+            count=len(used[op]),
+            method=kernels[op],
+            kernel=typed_kernel(op, used[op]),
+            per_channel=any(operand.scales > 1 for operator in used[op] for operand in operator.reads),
+        )
+        for op in sorted(used)
+    )
 
 
 def _check_types(operator: Operator, where: str) -> None:

@@ -202,8 +202,24 @@ def _descriptor(shipment: Shipment) -> str:
 
 def _ops(shipment: Shipment) -> str:
     """Write the registration of the model's ops."""
-    registrations = [f"    {used.method}();" for used in shipment.ops]
-    return _fill(shipment, "ops.cc", op_count=len(registrations), registrations="\n".join(registrations))
+    kernels = [used.kernel for used in shipment.ops if used.kernel]
+    calls = [f"{used.method}(resolver, 0)" if used.kernel else f"resolver.{used.method}()" for used in shipment.ops]
+    words = {
+        "fallbacks": "\n".join(f"template <int = 0>\nNoKernel {kernel.register}();" for kernel in kernels),
+        "typed": "\n".join(f"ADD_TYPED({used.method}, {used.kernel.register})" for used in shipment.ops if used.kernel),
+    }
+    headers = sorted({kernel.header for kernel in kernels} - {""})
+    scales = any(used.op == "FULLY_CONNECTED" and used.per_channel for used in shipment.ops)
+    return _fill(
+        shipment,
+        "ops.cc",
+        includes="".join(_fill(shipment, "ops_include.cc", header=header) for header in headers),
+        fallbacks=_fill(shipment, "ops_fallbacks.cc", **words) if kernels else "",
+        typed=_fill(shipment, "ops_typed.cc", **words) if kernels else "",
+        guard=_fill(shipment, "ops_per_channel.cc") if scales else "",
+        op_count=len(calls),
+        registrations=" &&\n                        ".join(f"{call} == kTfLiteOk" for call in calls),
+    )
 
 
 def _golden_words(shipment: Shipment) -> Mapping[str, object]:

@@ -41,10 +41,17 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operand:
-    """What an operator reads or writes: the element type's name in the schema, and whether the model holds the data."""
+    """What an operator reads or writes.
+
+    Attributes:
+        type: the element type's name in the schema.
+        constant: whether the model holds the data.
+        scales: how many it is quantized with: more than one for a scale per channel.
+    """
 
     type: str
     constant: bool
+    scales: int
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,12 @@ def _operands(model: Any, subgraph: Any, ends: Any) -> tuple[Operand, ...]:
     """Read what an operator reads or writes; -1 stands for an optional input that is left out."""
     tensors = [subgraph.tensors[index] for index in indices(ends) if index != -1]
     return tuple(
-        Operand(tensor_type_name(tensor.type), model.buffers[tensor.buffer].data is not None) for tensor in tensors
+        Operand(
+            type=tensor_type_name(tensor.type),
+            constant=model.buffers[tensor.buffer].data is not None,
+            scales=0 if tensor.quantization is None else len(tensor.quantization.scale),
+        )
+        for tensor in tensors
     )
 
 

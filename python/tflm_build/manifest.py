@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tflm_build.accuracy import Accuracy
+from tflm_build.check import UsedOp
 from tflm_build.emit import Shipment
 from tflm_build.graph import Tensor
 from tflm_build.measure import INTERPRETER_SIZE
@@ -66,7 +67,7 @@ def manifest(
         },
         "inputs": [_tensor(tensor) for tensor in graph.inputs],
         "outputs": [_tensor(tensor) for tensor in graph.outputs],
-        "ops": [{"op": used.op, "count": used.count, "method": used.method} for used in shipment.ops],
+        "ops": [_op(used) for used in shipment.ops],
         "layers": [dataclasses.asdict(layer) for layer in shipment.work],
         "macs": sum(layer.macs for layer in shipment.work),
         "arena": {
@@ -130,6 +131,12 @@ def _accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
         "top1": None if accuracy.top1 is None else _rounded(accuracy.top1),
         "float_top1": None if accuracy.float_top1 is None else _rounded(accuracy.float_top1),
     }
+
+
+def _op(used: UsedOp) -> dict[str, Any]:
+    """Describe an op that is registered."""
+    kernel = used.kernel.register if used.kernel else None
+    return {"op": used.op, "count": used.count, "method": used.method, "kernel": kernel}
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:

@@ -36,13 +36,13 @@ typedef struct scenario {
 
 #define SCENARIO(name) {#name, name}
 
-/* Made by conftest.py. */
-extern const tflm_model dense_model, pair_model, bottleneck_model, outside_model;
+/* Made by tiny_models.py. */
+extern const tflm_model dense_model, pair_model, bottleneck_model, outside_model, wide_model;
 
 static TFLM_ALIGNED uint8_t arena[16384];
 static tflm_session session;
 
-static int open_descriptors(void) {
+static inline int open_descriptors(void) {
   int count = 0;
   DIR *const directory = opendir("/proc/self/fd");
   EXPECT(directory != NULL);
@@ -51,7 +51,7 @@ static int open_descriptors(void) {
   return count;
 }
 
-static void expect_no_child(void) { EXPECT(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD); }
+static inline void expect_no_child(void) { EXPECT(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD); }
 
 /* Run the scenario that the command line names; EXPECT ends the process where something is not so. */
 static int run_named(int argc, char **argv, const scenario *scenarios, size_t count) {

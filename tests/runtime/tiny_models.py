@@ -33,19 +33,20 @@ def _c_tensors(name: str, tensors: list[Tensor]) -> str:
     return text + "};\n"
 
 
-def c_source(model: Model) -> str:
-    """Return the model's data and descriptor as C99."""
+def c_source(model: Model, op_resolver: str = "NULL") -> str:
+    """Return the model's data and descriptor as C99; the resolver is a function's name, for the native backend."""
     data = flatbuffer(model)
     name = model.name
     return (
         '#include "tflm_build/model.h"\n'
-        f"static const TFLM_ALIGNED unsigned char data[] = {{{','.join(map(str, data))}}};\n"
+        + ("" if op_resolver == "NULL" else f"extern const void *{op_resolver}(void);\n")
+        + f"static const TFLM_ALIGNED unsigned char data[] = {{{','.join(map(str, data))}}};\n"
         + _c_tensors("inputs", [model.tensors[index] for index in model.inputs])
         + _c_tensors("outputs", [model.tensors[index] for index in model.outputs])
         + f"extern const tflm_model {name}_model;\n"
         f'const tflm_model {name}_model = {{TFLM_MODEL_MAGIC, TFLM_MODEL_VERSION, "{name}", data, sizeof data, '
         f"{zlib.crc32(data)}u, {model.arena_size}, inputs, {len(model.inputs)}, outputs, {len(model.outputs)}, "
-        "NULL};\n"
+        f"{op_resolver}}};\n"
     )
 
 
@@ -93,7 +94,7 @@ def _bottleneck() -> Model:
         Op("FULLY_CONNECTED", "FullyConnectedOptions", (0, 1, -1), (2,)),
         Op("FULLY_CONNECTED", "FullyConnectedOptions", (2, 3, -1), (4,)),
     ]
-    return Model("bottleneck", tensors, ops, (0,), (4,), 7168)
+    return Model("bottleneck", tensors, ops, (0,), (4,), 7680)
 
 
 def _outside() -> Model:
@@ -106,7 +107,13 @@ def _outside() -> Model:
     return Model("outside", tensors, [Op("GATHER", "GatherOptions", (1, 0), (2,))], (0,), (2,), 4096)
 
 
-MODELS = {model.name: model for model in (_dense(), _pair(), _bottleneck(), _outside())}
+def _wide() -> Model:
+    """Return a model that TFLM allocates and never runs: it adds integers that are too wide for its kernel."""
+    tensors = [Tensor(name, (1, 2), "int64") for name in ("a", "b", "sum")]
+    return Model("wide", tensors, [Op("ADD", "AddOptions", (0, 1), (2,))], (0, 1), (2,), 4096)
+
+
+MODELS = {model.name: model for model in (_dense(), _pair(), _bottleneck(), _outside(), _wide())}
 
 
 def compile_c(output: Path, *arguments: str | Path) -> Path:

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A stand-in, see ../../../../README.md. */
+#ifndef TFLM_BUILD_STANDIN_OLD_INTERPRETER_H_
+#define TFLM_BUILD_STANDIN_OLD_INTERPRETER_H_
+
+#include_next "tensorflow/lite/micro/micro_interpreter.h"
+
+namespace old {
+using tflite_micro::GetModel;
+using tflite_micro::MicroInterpreter;
+using tflite_micro::MicroOpResolver;
+using tflite_micro::ModelBufferHasIdentifier;
+}  // namespace old
+
+#endif /* TFLM_BUILD_STANDIN_OLD_INTERPRETER_H_ */

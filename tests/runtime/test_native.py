@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Link the C runtime with its native backend and a real TFLM, and drive it as firmware does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_models import (
+    DENSE_INPUT,
+    MODELS,
+    ROOT,
+    RUNTIME,
+    SANITIZE,
+    c_source,
+    compile_c,
+    dense_expected,
+    run,
+)
+from vendor_tflm import NATIVE, RENAMED, SOURCES, compile_cxx, link, undefined_symbols
+
+HERE = Path(__file__).parent
+EXPECTED = [
+    f"-DDENSE_INPUT={','.join(map(str, DENSE_INPUT))}",
+    f"-DDENSE_EXPECTED={','.join(map(str, dense_expected()))}",
+]
+
+
+def compile_runtime(folder: Path, *flags: str, renamed: str = RENAMED) -> list[Path]:
+    """Compile the runtime with the native backend; return its objects."""
+    objects = [compile_cxx(folder / "native.o", "-O1", *flags, NATIVE, renamed=renamed)]
+    return objects + [compile_c(folder / f"{source.stem}.o", "-c", "-O1", source) for source in SOURCES]
+
+
+@pytest.fixture(scope="module")
+def mlperf_like(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folder of what each model became; see `save_mlperf_like_models.py`."""
+    folder = tmp_path_factory.mktemp("models like MLPerf's")
+    script = Path(__file__).with_name("save_mlperf_like_models.py")
+    subprocess.run([sys.executable, script, ROOT / "examples" / "hello_world", folder], check=True, capture_output=True)
+    converted = {}
+    for source in folder.glob("*.tflite"):
+        converted[source.stem] = folder / source.stem
+        subprocess.run(
+            [sys.executable, "-m", "tflm_build", "convert", "--name", source.stem, "--src", source,
+             "--embed", "array", "--out-dir", folder / source.stem, "--quiet"],
+            check=True,
+        )  # fmt: skip
+    return converted
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return the objects of the runtime."""
+    return compile_runtime(tmp_path_factory.mktemp("runtime"))
+
+
+def golden_test(
+    folder: Path, name: str, converted: Path, runtime: list[Path], *flags: str, renamed: str = RENAMED
+) -> subprocess.CompletedProcess[str]:
+    """Compile what a model became, as it is meant to be, link the golden test, and run it."""
+    sources = [converted / f"{name}{end}" for end in (".c", "_data.c", "_golden.c")]
+    objects = [
+        compile_c(folder / f"{source.stem}.o", "-c", "-DTFLM_BUILD_NATIVE", f"-DTFLM_GOLDEN={name}_golden",
+                  "-I", converted, source)
+        for source in (*sources, RUNTIME / "src" / "model_test.c")
+    ]  # fmt: skip
+    objects.append(compile_cxx(folder / f"{name}_ops.o", *flags, converted / f"{name}_ops.cc", renamed=renamed))
+    return run(link(folder / name, *objects, *runtime))
+
+
+def expect_equal(done: subprocess.CompletedProcess[str], name: str) -> None:
+    """Hold what a golden test printed, and show it."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    equal = f"{name}: \\d+ vectors: equal to TensorFlow Lite for Microcontrollers, at most [01] from LiteRT's reference"
+    assert re.fullmatch(equal + ".*\n", done.stdout)
+    print(done.stdout, end="")
+
+
+@pytest.mark.parametrize("name", ["hello_world", "keyword_spotting", "image_classification", "anomaly_detection"])
+def test_golden_outputs(mlperf_like: dict[str, Path], runtime: list[Path], name: str, tmp_path: Path) -> None:
+    """Give exactly what the compiler's interpreter gave, in an arena of the size that it measured."""
+    expect_equal(golden_test(tmp_path, name, mlperf_like[name], runtime), name)
+
+
+@pytest.mark.parametrize("version", ["moved", "old"])
+def test_other_versions(mlperf_like: dict[str, Path], version: str, tmp_path: Path) -> None:
+    """Compile for other versions of TFLM, by the stand-ins in `standins`, and run."""
+    name = "image_classification"
+    flags = ("-isystem", str(HERE / "standins" / version))
+    runtime = compile_runtime(tmp_path, *flags, renamed=f"-Dtflite={version}")
+    expect_equal(golden_test(tmp_path, name, mlperf_like[name], runtime, *flags, renamed=f"-Dtflite={version}"), name)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return one C file per tiny model, with its ops."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, model in MODELS.items():
+        (folder / f"{name}.c").write_text(c_source(model, "tiny_op_resolver"))
+    return [folder / f"{name}.c" for name in MODELS]
+
+
+class Programs:
+    """The programs of scenarios, linked with objects that they share."""
+
+    def __init__(self, folder: Path, models: list[Path], flags: list[str], *backend_flags: str) -> None:
+        """Compile what they share."""
+        self._folder, self._flags = folder, flags
+        self._shared = [compile_c(folder / f"{source.stem}.o", "-c", *flags, source) for source in (*models, *SOURCES)]
+        self._shared.append(compile_cxx(folder / "native backend.o", *flags, *backend_flags, NATIVE))
+        self._shared.append(compile_cxx(folder / "tiny_ops.o", *flags, HERE / "tiny_ops.cc"))
+
+    def __getitem__(self, name: str) -> Path:
+        """Return a program, compiled when it is first wanted."""
+        program = self._folder / name
+        if not program.exists():
+            source = compile_c(self._folder / f"{name}.o", "-c", *self._flags, *EXPECTED, HERE / f"{name}.c")
+            link(program, *self._flags, source, *self._shared)
+        return program
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory: pytest.TempPathFactory, models: list[Path]) -> Programs:
+    """Return the programs with the sanitizers; TFLM's library has none."""
+    return Programs(tmp_path_factory.mktemp("sanitized"), models, SANITIZE)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, models: list[Path]) -> Programs:
+    """Return the programs for valgrind, which looks into the library too."""
+    return Programs(tmp_path_factory.mktemp("plain"), models, ["-g", "-O1"])
+
+
+# The host backend goes through the same ones, see test_runtime.py.
+COMMON = [
+    ("sessions", "answers"),
+    ("sessions", "several_tensors"),
+    ("sessions", "shared_arena"),
+    ("sessions", "closed"),
+    ("sessions", "two_sessions"),
+    ("sessions", "many_invokes"),
+    ("refusals", "bad_arguments"),
+    ("refusals", "bad_descriptor"),
+    ("refusals", "corrupt_data"),
+    ("refusals", "other_model"),
+    ("refusals", "small_arena"),
+    ("refusals", "small_arena_modest_descriptor"),
+]
+OWN = [
+    ("native", name)
+    for name in (
+        "interleaved",
+        "in_turn",
+        "inside",
+        "too_small",
+        "no_ops",
+        "other_ops",
+        "not_a_model",
+        "other_outputs",
+        "failing_invoke",
+    )
+]
+
+
+@pytest.mark.parametrize(("program", "scenario"), COMMON + OWN)
+def test_scenario(sanitized: Programs, program: str, scenario: str) -> None:
+    """Serve, and refuse, as the header promises."""
+    done = run(sanitized[program], scenario)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+VALGRIND = (
+    "valgrind",
+    "--quiet",
+    "--error-exitcode=9",
+    "--leak-check=full",
+    "--show-leak-kinds=all",
+    "--track-fds=yes",
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "scenario"),
+    [
+        ("sessions", "several_tensors"),
+        ("native", "failing_invoke"),
+        ("native", "interleaved"),
+        ("native", "in_turn"),
+        ("native", "other_ops"),
+    ],
+)
+def test_valgrind_finds_nothing(plain: Programs, program: str, scenario: str) -> None:
+    """Read nothing that was not written, write nothing outside, and keep nothing."""
+    done = run(*VALGRIND, plain[program], scenario)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_mixed_static_memory(models: list[Path], tmp_path: Path) -> None:
+    """Refuse, and name the macro, where TFLM was compiled with another TF_LITE_STATIC_MEMORY than the backend."""
+    done = run(Programs(tmp_path, models, SANITIZE, "-DTF_LITE_STATIC_MEMORY")["native"], "mixed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count("compiled with the same TF_LITE_STATIC_MEMORY?") == 4
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ("no_ops", "tflm-build: dense: no ops; compile dense.c with TFLM_BUILD_NATIVE defined"),
+        ("not_a_model", "tflm-build: dense: the data are not a TensorFlow Lite model of version 3"),
+        ("other_outputs", "tflm-build: dense: TFLM's tensors are not those of the descriptor"),
+    ],
+)
+def test_reasons_in_the_log(sanitized: Programs, scenario: str, words: str) -> None:
+    """State why a model is refused."""
+    done = run(sanitized["native"], scenario)
+    assert words in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("-DTF_LITE_STATIC_MEMORY", "-DTF_LITE_STRIP_ERROR_STRINGS", "-DNDEBUG")])
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_what_it_needs(compiler: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    """Compile without a warning, and want neither heap nor the C++ library: only the interpreter and its log."""
+    symbols = undefined_symbols(compile_cxx(tmp_path / "native.o", "-Os", *flags, NATIVE, compiler=compiler))
+    others = {symbol for symbol in symbols if not symbol.startswith("tflite_micro::MicroInterpreter::")}
+    allowed = {"strncmp"} if flags else {"strncmp", "MicroPrintf(char const*, ...)", "__assert_fail"}
+    assert others <= allowed
