@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`./dev bench [FOLDER]`: measure speed, and carry the published models of a folder to a passing golden test.
 
+`./dev bench embed`: measure compilers on a model's data alone.
 `./dev bench fuzz N`: let N damaged models through the compiler.
 """
 
 import sys
 from pathlib import Path
 
-from benchmarks import fuzz, models, speed
+from benchmarks import embed, fuzz, models, speed
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -18,14 +19,18 @@ def main() -> int:
         case ["fuzz", count] if count.isdecimal():
             fuzz.main(int(count))
             return 0
+        case ["embed"]:
+            embed.main()
+            return 0
         case []:
             folder = EXAMPLES
         case [path] if Path(path).is_dir():
             folder = Path(path)
         case _:
-            print("usage: ./dev bench [FOLDER WITH MODELS] | fuzz N", file=sys.stderr)
+            print("usage: ./dev bench [FOLDER WITH MODELS] | embed | fuzz N", file=sys.stderr)
             return 2
     speed.main()
+    embed.main()
     return models.main(folder)
 
 

@@ -19,6 +19,13 @@ ROUNDS = 3
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 TEN_MEGABYTES = 10_000_000
 
+PEAK_OF_CHILDREN = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
 PLAIN_CONVERSION = """
 import sys, keras, numpy, tensorflow as tf
 model = keras.models.load_model(sys.argv[1])
@@ -44,14 +51,13 @@ def run(*command: str) -> None:
 
 
 def peak_megabytes(*command: str) -> float:
-    """Return the largest resident set that a command, or a process that it started, reached."""
-    with Path(os.devnull).open("wb") as nothing:
-        process = subprocess.Popen(command, stdout=nothing, stderr=nothing, env=ENVIRONMENT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return usage.ru_maxrss / 1024
+    """Return the largest resident set that a command, or a process that it started, reached.
+
+    A process counts what the one that starts it has, until it becomes another program: so a small one starts it.
+    """
+    starter = (sys.executable, "-I", "-S", "-c", PEAK_OF_CHILDREN)
+    result = subprocess.run([*starter, *command], check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    return int(result.stdout) / 1024
 
 
 def report(title: str, goal: str, ours: float, peer: float, unit: str) -> None:
