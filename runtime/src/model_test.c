@@ -5,7 +5,6 @@
  * An output must equal what TensorFlow Lite for Microcontrollers answered when the model was built (float32: within the
  * tolerance, for compilers may round elsewhere) and lie within the tolerance of LiteRT's reference.
  */
-#include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -100,7 +99,7 @@ static void print_element(element value) {
   if (value.is_float) {
     printf("%.9g", (double)value.real);
   } else {
-    printf("%" PRId64, value.integer);
+    printf("%lld", (long long)value.integer); /* newlib has PRId64 only where its own stdint.h is read */
   }
 }
 
