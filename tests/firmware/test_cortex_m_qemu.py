@@ -65,15 +65,22 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def emulate(project: Project, image: Path) -> tuple[int, list[str]]:
-    """Run an image as CTest runs the firmware; return the exit status and the lines that it printed."""
+def run_test(project: Project, name: str, image: Path) -> tuple[int, list[str]]:
+    """Run the command of a CTest on another image; return the exit status and the lines that it printed."""
     shown = json.loads(project.run("ctest", "--test-dir", project.build, "--show-only=json-v1"))
-    (test,) = (test for test in shown["tests"] if test["name"] == "firmware")
-    command = [*test["command"][:-1], image]
+    (test,) = (test for test in shown["tests"] if test["name"] == name)
+    firmware = str(project.build / "firmware.elf")
+    assert firmware in test["command"]
+    command = [str(image) if word == firmware else word for word in test["command"]]
     result = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=30
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60
     )
     return result.returncode, result.stdout.splitlines()
+
+
+def emulate(project: Project, image: Path) -> tuple[int, list[str]]:
+    """Run an image as CTest runs the firmware."""
+    return run_test(project, "firmware", image)
 
 
 def manifest(project: Project, model: str) -> dict[str, Any]:
@@ -92,7 +99,9 @@ def printed(lines: list[str], model: str) -> dict[str, int]:
 def test_it_passes_as_a_ctest(project: Project) -> None:
     output = project.ctest("--verbose")
     assert "2 models, 0 failed" in output
-    assert "100% tests passed" in output
+    for model in MODELS:
+        assert re.search(rf"{model}: 0x\w{{8}} in .tflm_models, .* aligned to 16, read-only, right in", output)
+    assert "100% tests passed, 0 tests failed out of 2" in output
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -148,6 +157,11 @@ def test_a_changed_byte_is_found(project: Project, model: str, tmp_path: Path) -
     assert (status, lines[-1]) == (FAILED, "2 models, 1 failed")
     failures = [line for line in lines if "failed:" in line]
     assert failures == ["  failed: The model's data differ from the CRC-32 in its descriptor"]
+    status, lines = run_test(project, "firmware.verify", tmp_path / "patched.elf")
+    assert status == FAILED
+    errors = [line for line in lines if "error:" in line]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"tflm-build: error: {model}: the model's bytes in the image are not those of ")
 
 
 @pytest.mark.parametrize(("image", "reason"), [("in_ram", "not in flash"), ("misaligned", "not aligned")])
@@ -159,6 +173,11 @@ def test_a_wrong_place_is_found(project: Project, image: str, reason: str) -> No
         address = printed(lines, model)["address"]
         assert address in (RAM if image == "in_ram" else FLASH)
         assert (address % 16 == 0) == (image == "in_ram")
+    status, lines = run_test(project, "firmware.verify", project.build / image)
+    reason = "is not in read-only memory: section .data " if image == "in_ram" else "; allowed: a multiple of 16; "
+    assert status == FAILED
+    assert [line.split(": ")[:3] for line in lines] == [["tflm-build", "error", model] for model in MODELS]
+    assert all(reason in line for line in lines)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
