@@ -23,7 +23,7 @@ import threading
 import time
 import traceback
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -32,7 +32,7 @@ import numpy as np
 
 from tflm_build.errors import TflmBuildError, first_line
 
-__all__ = ["Task", "run_in_child"]
+__all__ = ["Task", "keep_loaded", "run_in_child"]
 
 Message = dict[str, Any]
 
@@ -80,8 +80,9 @@ def run_in_child(task: Task, request: Mapping[str, Any], *, environment: Mapping
     with tempfile.TemporaryDirectory(prefix="tflm-build-") as name:
         folder = Path(name)
         (folder / "request").write_bytes(_pack(request))
-        if _CAN_FORK and task.module in _FORKED and environment is None:
-            code = _forks.run(task, folder)
+        forks = _forks_for(task, request, environment)
+        if forks is not None:
+            code = forks.run(task, folder, environment or {})
         else:
             code = _run_new(task, folder, environment or {})
         answer = None
@@ -94,6 +95,24 @@ def run_in_child(task: Task, request: Mapping[str, Any], *, environment: Mapping
         who = f"{task.title} failed on this model: " if answer["trace"] else ""
         raise TflmBuildError(who + answer["error"], answer["trace"])
     return answer
+
+
+def keep_loaded(module: str, library: str) -> None:
+    """Fork the tasks of a module, from now on, from one process that waits with it and a library loaded.
+
+    For a process that serves many models: one that serves a single model gains nothing. The library must start no
+    thread when it is imported.
+    """
+    if _CAN_FORK and module not in _kept:
+        _kept[module] = _Forks(module, library)
+
+
+def _forks_for(task: Task, request: Mapping[str, Any], environment: Mapping[str, str] | None) -> "_Forks | None":
+    """Return the process that a task is forked from; None: it gets a new process."""
+    if _CAN_FORK and task.module in _FORKED and environment is None:
+        return _forks
+    # A user's function may have to set something before it imports the library itself.
+    return None if request.get("kind") == "function" else _kept.get(task.module)
 
 
 def _run_new(task: Task, folder: Path, environment: Mapping[str, str]) -> int | None:
@@ -125,20 +144,21 @@ def _end_group(leader: int) -> None:
 
 
 class _Forks:
-    """The process that tasks are forked from: started for the first, ended with this process."""
+    """The process that tasks are forked from, with modules loaded: started for the first, ended with this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._started_by: tuple[int, Mapping[str, str]] = (0, {})
         atexit.register(self._close)
 
-    def run(self, task: Task, folder: Path) -> int | None:
+    def run(self, task: Task, folder: Path, environment: Mapping[str, str]) -> int | None:
         """Run the task of a folder in a fork; return its exit status, None if it had to be ended."""
         request = json.dumps([task.module, task.gigabytes, task.seconds, str(folder)])
         with self._lock:
             try:
-                process = self._ready()
+                process = self._ready(environment)
                 process.stdin.write(request + "\n")
                 process.stdin.flush()
                 status: int | None = json.loads(process.stdout.readline())
@@ -150,15 +170,16 @@ class _Forks:
                 raise TflmBuildError(msg) from error
         return status
 
-    def _ready(self) -> Any:
+    def _ready(self, environment: Mapping[str, str]) -> Any:
         """Return the process: a new one where it has ended, variables have changed, or this process is a fork."""
-        started_by = (os.getpid(), dict(os.environ))
+        started_by = (os.getpid(), {**os.environ, **environment})
         if self._process is None or self._process.poll() is not None or self._started_by != started_by:
             self._close()
             self._started_by = started_by
             # One thread: a pool would not outlive the fork, and would count against the memory limit.
             options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "cwd": "/"}
-            self._process = _start(env={"OPENBLAS_NUM_THREADS": "1"}, **options)
+            variables = {**environment, "OPENBLAS_NUM_THREADS": "1"}
+            self._process = _start("--fork", *self._modules, env=variables, **options)
         return self._process
 
     def _close(self) -> None:
@@ -169,17 +190,18 @@ class _Forks:
                 process.communicate()
 
 
-_forks: Final = _Forks()
+_forks: Final = _Forks(*_FORKED, *_FORKED.values())
+_kept: Final[dict[str, _Forks]] = {}
 
 
-def _fork_tasks() -> None:
+def _fork_tasks(modules: Sequence[str]) -> None:
     """Fork a child for each line `[module, gigabytes, seconds, folder]` of standard input, and end with the input.
 
     To standard output goes a line with the child's exit status, or null for one that had to be ended.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # nothing that a library prints may pass for an answer
-    for module in (*_FORKED, *_FORKED.values()):
+    for module in modules:
         with contextlib.suppress(ImportError):  # the task will say it
             importlib.import_module(module)
     for line in sys.stdin:
@@ -301,8 +323,8 @@ def _serve(module: str, gigabytes: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1] == "--fork":
+        _fork_tasks(sys.argv[2:])
+    else:
         _end_with_parent()
         _serve(sys.argv[1], int(sys.argv[2]))
-    else:
-        _fork_tasks()

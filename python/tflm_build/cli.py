@@ -4,7 +4,7 @@
 import dataclasses
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tflm_build import __version__
 from tflm_build.boundary import one_line_errors, print_error
 from tflm_build.options import Options
 
-__all__ = ["main"]
+__all__ = ["end_with_signals", "main", "run"]
 
 # The keys of emit.EMITTED, which is not imported for `--help`; a test compares them.
 _EMITTED = (
@@ -134,9 +134,19 @@ def size(*, image: Path, as_json: bool, verbose: bool) -> None:
         show_size(size_image(read_image(image)), as_json=as_json)
 
 
-def main() -> None:
-    """Run `tflm-build`; when a build system ends it, its children end with it."""
+def end_with_signals() -> None:
+    """Let this process end in an orderly way when a build system ends it: its children end with it."""
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, _frame: sys.exit(128 + number))
-    _command(prog_name="tflm-build")
+
+
+def run(words: Sequence[str]) -> None:
+    """Run `tflm-build` with arguments, and exit."""
+    _command(args=list(words), prog_name="tflm-build")
+
+
+def main() -> None:
+    """Run `tflm-build` as its user called it."""
+    end_with_signals()
+    run(sys.argv[1:])

@@ -21,7 +21,7 @@ from tflm_build.errors import TflmBuildError
 
 HERE = Path(__file__).parent
 TESTER = Task("child_tasks", "Tester", 60, 4)
-WAYS = ["new", "forked"] if sys.platform == "linux" else ["new"]
+WAYS = ["new", "forked", "kept"] if sys.platform == "linux" else ["new"]
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +31,16 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let the tasks here run in a new process, then in a fork."""
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Let the tasks here run in a new process, then in a fork, then in one of a process for them alone."""
     if request.param == "forked":
         monkeypatch.setitem(child._FORKED, "child_tasks", "json")
-    return str(request.param)
+    elif request.param == "kept":
+        monkeypatch.setattr(child, "_kept", {})
+        child.keep_loaded("child_tasks", "json")
+    yield str(request.param)
+    if request.param == "kept":
+        child._kept["child_tasks"]._close()
 
 
 @pytest.fixture
