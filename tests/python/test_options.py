@@ -42,7 +42,9 @@ def test_the_command_has_every_option(tflm_build: Run) -> None:
 
 @pytest.mark.parametrize(("file", "pattern"), [
     ("cmake/tflm_build-config-version.cmake", r'set\(PACKAGE_VERSION "(.*)"\)'),
-    ("MODULE.bazel", r'version = "(.*)"'),
+    ("MODULE.bazel", r'name = "tflm_build",\n    version = "(.*)"'),
+    ("examples/fw/MODULE.bazel", r'name = "tflm_build", version = "(.*)"'),
+    ("bazel/private/version.bzl", 'VERSION = "(.*)"'),
 ])  # fmt: skip
 def test_all_build_systems_see_one_version(file: str, pattern: str) -> None:
     assert re.findall(pattern, (ROOT / file).read_text()) == [tflm_build.__version__]

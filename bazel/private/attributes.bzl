@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The attributes of `tflm_model`: the options of python/tflm_build/options.py, to which a test holds them."""
+
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
+
+# Options whose values are passed as they are, with the value that stands for "not given"; embed is always given.
+OPTIONS = {
+    "align": 16,
+    "embed": "",
+    "io_type": "auto",
+    "keep_names": False,
+    "max_arena": "",
+    "max_flash": "",
+    "max_float_error": "",
+    "max_lsb": -1,
+    "max_macs": "",
+    "min_top1": "",
+    "plan": "auto",
+    "quantize": "none",
+    "section": "",
+    "unsafe_deserialize": False,
+}
+
+_FILES = {
+    "calibration": attr.label(
+        doc = """Representative data, required to quantize: an .npz with one array per input, an .npy, a `filegroup` with the .npy
+files or images of one folder, or a Python file with `calibration_function`.""",
+        allow_files = True,
+    ),
+    "calibration_function": attr.string(
+        doc = "The function in `calibration` that yields samples.",
+    ),
+    "calibration_random": attr.int(
+        doc = "Number of random samples to calibrate with, in place of `calibration`: for trials alone.",
+    ),
+    "data": attr.label_list(
+        doc = "Files that the Python files above import or read.",
+        allow_files = True,
+    ),
+    "src": attr.label(
+        doc = """The trained model: .keras, .h5, .hdf5, .tflite, a SavedModel as a folder or as a `filegroup` with its files, or a Python
+file with `src_function`. It may be the output of another rule.""",
+        allow_files = True,
+        mandatory = True,
+    ),
+    "src_function": attr.string(
+        doc = "The function in `src` that returns the model.",
+    ),
+    "test_data": attr.label(
+        doc = """Data that golden inputs are taken from and accuracy is worked out on, like `calibration`; an array `labels` has the
+class of each sample. Default: the calibration data.""",
+        allow_files = True,
+    ),
+    "test_data_function": attr.string(
+        doc = "The function in `test_data` that yields samples.",
+    ),
+}
+
+_VALUES = {
+    "align": attr.int(
+        doc = "Alignment of the data in bytes, a power of two from 16 to 4096.",
+        default = 16,
+    ),
+    "embed": attr.string(
+        doc = """How the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; auto is
+incbin where the C++ toolchain is gcc or clang.""",
+        default = "auto",
+        values = ["auto", "array", "incbin"],
+    ),
+    "io_type": attr.string(
+        doc = "Element type of inputs and outputs of a quantized model: auto, its integer type, or float32.",
+        default = "auto",
+    ),
+    "keep_names": attr.bool(
+        doc = "Keep the names of tensors in the model, for debugging.",
+    ),
+    "max_arena": attr.string(
+        doc = "Budget of the arena, in bytes, with K or M for 1024s, such as 16K.",
+    ),
+    "max_flash": attr.string(
+        doc = "Budget of flash for the model's data, in bytes, with K or M for 1024s, such as 32K.",
+    ),
+    "max_float_error": attr.string(
+        doc = "Largest difference from the float model, in real numbers, such as 0.05. Default: not limited.",
+    ),
+    "max_lsb": attr.int(
+        doc = "Largest difference from LiteRT's reference kernels, in steps of the output; -1 is 1, or 2 for int16x8.",
+        default = -1,
+    ),
+    "max_macs": attr.string(
+        doc = "Budget of multiply-accumulates of one invocation, with K or M for 1000s, such as 3M.",
+    ),
+    "min_top1": attr.string(
+        doc = """Smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model where the test
+data has no labels. Default: not limited.""",
+    ),
+    "plan": attr.string(
+        doc = "auto: plan the arena offline where TFLM's own planner wastes some; or off.",
+        default = "auto",
+    ),
+    "quantize": attr.string(
+        doc = "Integers that the model computes with: none keeps what the source has; int8; int16x8.",
+        default = "none",
+    ),
+    "section": attr.string(
+        doc = "Linker section of the data. Default: that of constants.",
+    ),
+    "unsafe_deserialize": attr.bool(
+        doc = "Let Keras run code that lies in the source, as Lambda layers do.",
+    ),
+}
+
+_PRIVATE = {
+    "_cc_toolchain": attr.label(default = "@rules_cc//cc:current_cc_toolchain"),
+    "_runtime": attr.label(
+        default = "//bazel/runtime",
+        providers = [CcInfo],
+    ),
+    "_tflm": attr.label(default = "//bazel:tflm"),
+}
+
+ATTRIBUTES = dict(dict(_FILES, **_VALUES), **_PRIVATE)

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the rules tell other rules."""
+
+TflmModelInfo = provider(
+    doc = "A compiled model, for rules that package, verify or report it.",
+    fields = {
+        "arena": "File: a text with the number of bytes of the arena.",
+        "golden": "File: the test vectors as .npz: input_0.., output_0.., reference_0.., tolerance.",
+        "golden_sources": "list of File: the test vectors as C, source first.",
+        "header": "File: what firmware includes.",
+        "manifest": "File: what each stage found, as JSON.",
+        "name": "string: the C identifier that symbols and files begin with.",
+        "sources": "list of File: descriptor, data and registration of ops, as they are emitted.",
+        "tflite": "File: the model as it is shipped.",
+    },
+)

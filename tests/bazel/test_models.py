@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models, firmware and tests in a workspace; what is built again and what is not; what is said where it fails."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hand_made import flatbuffer
+from projects import Project
+from tiny_models import MODELS
+from workspaces import Workspace
+
+ONE_SHOT = "--strategy=TflmModel=sandboxed"
+
+PROJECT = """\
+cmake_minimum_required(VERSION 3.22)
+project(models C)
+find_package(tflm_build CONFIG REQUIRED)
+add_tflm_model(sine SRC sine.keras QUANTIZE int8 CALIBRATION calibration.npz MAX_ARENA 4K SECTION .rodata.models)
+add_tflm_model(dense SRC dense.tflite ALIGN 64 EMBED array)
+"""
+
+
+@pytest.fixture(scope="module")
+def built(workspace: Workspace) -> dict[str, bytes]:
+    """Build the models once, with a worker: their emitted files."""
+    workspace.bazel("clean")
+    run = workspace.bazel("build", "//models/...")
+    assert run.runners() == ["worker"] * 3
+    return workspace.emitted("models", "sine") | workspace.emitted("models", "dense")
+
+
+def test_models_firmware_and_tests(workspace: Workspace, built: dict[str, bytes]) -> None:
+    assert b"hello" not in built["sine.c"]
+    words = workspace.bazel("test", "//models/...").words
+    assert "Executed 4 out of 4 tests: 4 tests pass" in words
+
+
+def test_rules_before_anything_runs(workspace: Workspace) -> None:
+    assert "Executed 7 out of 7 tests: 7 tests pass" in workspace.bazel("test", "//analysis/...").words
+
+
+def test_a_second_build_runs_nothing(workspace: Workspace) -> None:
+    workspace.bazel("build", "//models/...")
+    assert workspace.bazel("build", "//models/...").spawns == ()
+
+
+def test_a_changed_model_runs_one_conversion(workspace: Workspace, built: dict[str, bytes]) -> None:
+    workspace.bazel("build", "//models:dense", "//models:sine")
+    model = workspace.folder / "models" / "dense.tflite"
+    kept = model.read_bytes()
+    changed = flatbuffer(MODELS["dense"]._replace(name="changed"))
+    model.write_bytes(changed.replace(b"\x09\x0a\xf5\x0c", b"\x09\x0a\xf5\x0d"))
+    try:
+        run = workspace.bazel("build", "//models:dense", "//models:sine")
+        assert len(run.runners()) == 1
+        assert workspace.emitted("models", "dense")["dense.tflite"] != built["dense.tflite"]
+    finally:
+        model.write_bytes(kept)
+    workspace.bazel("build", "//models/...")
+    assert workspace.emitted("models", "dense")["dense.tflite"] == built["dense.tflite"]
+
+
+def test_cmake_gives_the_same_bytes(workspace: Workspace, built: dict[str, bytes], tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", tmp_path / "build")
+    shutil.copytree(workspace.folder / "models", project.source)
+    (project.source / "CMakeLists.txt").write_text(PROJECT)
+    project.configure()
+    project.make("--target", "sine_generate", "dense_generate")
+    emitted = project.emitted("sine") | project.emitted("dense")
+    assert len(emitted) == 20
+    assert sorted(emitted) == sorted(built)
+    assert {name for name in emitted if emitted[name] != built[name]} == set()
+
+
+@pytest.mark.parametrize("protocol", ["one-shot", "json"])
+def test_a_worker_gives_the_bytes_of_a_single_run(protocol: str, workspace: Workspace, built: dict[str, bytes]) -> None:
+    options = {
+        "one-shot": [ONE_SHOT],
+        "json": ["--extra_toolchains=//:json", "--experimental_worker_allow_json_protocol"],
+    }[protocol]
+    workspace.bazel("clean")
+    run = workspace.bazel("build", "//models:sine", "//models:dense", *options)
+    assert run.runners() == [{"one-shot": "linux-sandbox", "json": "worker"}[protocol]] * 2
+    assert workspace.emitted("models", "sine") | workspace.emitted("models", "dense") == built
+
+
+def test_errors_are_the_converters_one_line(workspace: Workspace) -> None:
+    words = workspace.bazel("build", "--keep_going", "//broken/...", check=False).words
+    assert words.count("tflm-build: error: ") == 4
+    for message in (
+        "tflm-build: error: wrong_quantize: QUANTIZE got 'int4'; allowed: none, int8, int16x8",
+        "tflm-build: error: no_calibration: QUANTIZE int8 needs CALIBRATION data; got none; pass an .npz with one",
+        "tflm-build: error: unknown_op: ",
+        "tflm-build: error: over_budget: MAX_FLASH is exceeded: got ",
+    ):
+        assert message in words
+    assert "MyOp" in words
+    assert "Traceback" not in words
+
+
+def test_functions_and_folders(workspace: Workspace) -> None:
+    targets = ("//sources:function", "//sources:saved")
+    workspace.bazel("build", *targets)
+    worked = workspace.emitted("sources", "function") | workspace.emitted("sources", "saved")
+    workspace.bazel("clean")
+    workspace.bazel("build", *targets, ONE_SHOT)
+    assert workspace.emitted("sources", "function") | workspace.emitted("sources", "saved") == worked
+
+
+def test_a_function_finds_only_what_is_declared(workspace: Workspace) -> None:
+    for strategy in ("worker", "sandboxed"):
+        option = f"--strategy=TflmModel={strategy}"
+        words = workspace.bazel("build", "//sources:forgotten", option, check=False).words
+        assert (
+            "tflm-build: error: forgotten: SRC 'train.py:model' failed: ModuleNotFoundError: No module named 'lay"
+            in words
+        )
+
+
+def test_data_alone(workspace: Workspace) -> None:
+    """Without anything that runs a model, firmware links data and descriptor, and nothing of the host backend."""
+    none = "--@tflm_build//bazel:tflm=@tflm_build//bazel:none"
+    assert "tflm_build//bazel/runtime:host " in workspace.bazel("cquery", "deps(//models:firmware)").words
+    linked = workspace.bazel("cquery", none, "deps(//models:firmware)").words
+    assert "tflm_build//bazel/runtime:check " in linked
+    assert "runtime:host " not in linked
+    assert "runtime:session " not in linked
+    workspace.bazel("test", none, "//models:firmware_test")
+
+
+def test_a_platform(workspace: Workspace) -> None:
+    """For a microcontroller the converter runs here, and what it emits is compiled by that platform's compiler."""
+    options = (
+        "--platforms=//board:cortex_m", "--extra_toolchains=//board:toolchain",
+        "--incompatible_enable_cc_toolchain_resolution", "--@tflm_build//bazel:tflm=@tflm_build//bazel:none",
+    )  # fmt: skip
+    run = workspace.bazel("build", *options, "//board:firmware", "//models:dense", "//models:sine")
+    compilers = {spawn["commandArgs"][0] for spawn in run.spawns if spawn["mnemonic"] == "CppCompile"}
+    assert compilers == {"/usr/bin/arm-none-eabi-gcc"}
+    library = workspace.outputs(*options) / "models" / "libsine.a"
+    told = subprocess.run(["arm-none-eabi-readelf", "-h", library], capture_output=True, text=True, check=True)
+    assert told.stdout.count("ARM") >= 2
+
+
+def test_a_python_without_the_package(workspace: Workspace) -> None:
+    words = workspace.bazel("build", "//models:dense", check=False, python="/usr/bin/python3").words
+    assert "tflm-build: error: dense: no Python has tflm-build 0.1.0; tried: /usr/bin/python3 (" in words
+    assert (
+        "pip install 'tflm-build[all]==0.1.0', or pass --repo_env=TFLM_BUILD_PYTHON=<the Python that has it>" in words
+    )
+
+
+def test_versions_that_have_changed(workspace: Workspace, tmp_path: Path) -> None:
+    """Nothing is made, and cached, with other versions than those in the action's key."""
+    python = tmp_path / "python3"
+    python.write_text(f'#!/bin/sh\necho "numpy==0.0.1"\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    words = workspace.bazel("build", "//models:dense", check=False, python=str(python)).words
+    assert (
+        "tflm-build: error: dense: the Python of the toolchain has changed since Bazel looked at it; it had numpy=="
+        in words
+    )
