@@ -2,13 +2,14 @@
 """`./dev bench [FOLDER]`: measure speed, and carry the published models of a folder to a passing golden test.
 
 `./dev bench embed`: measure compilers on a model's data alone.
+`./dev bench bazel`: measure twenty models through Bazel and CMake.
 `./dev bench fuzz N`: let N damaged models through the compiler.
 """
 
 import sys
 from pathlib import Path
 
-from benchmarks import embed, fuzz, models, speed
+from benchmarks import bazel, embed, fuzz, models, speed
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -16,6 +17,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def main() -> int:
     """Run what the arguments say; the exit status says whether every model that has to pass did."""
     match sys.argv[1:]:
+        case ["bazel"]:
+            bazel.main()
+            return 0
         case ["fuzz", count] if count.isdecimal():
             fuzz.main(int(count))
             return 0
@@ -27,7 +31,7 @@ def main() -> int:
         case [path] if Path(path).is_dir():
             folder = Path(path)
         case _:
-            print("usage: ./dev bench [FOLDER WITH MODELS] | embed | fuzz N", file=sys.stderr)
+            print("usage: ./dev bench [FOLDER WITH MODELS] | bazel | embed | fuzz N", file=sys.stderr)
             return 2
     speed.main()
     embed.main()
