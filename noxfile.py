@@ -32,7 +32,7 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments go to pytest."""
     # TensorFlow takes gigabytes in each worker: two, however many processors there are.
-    parallel = ["-n", "2", "--dist", "loadgroup"] if _processors() > 1 else []
+    parallel = ["-n", "2", "--dist", "worksteal"] if _processors() > 1 else []
     session.run("pytest", *parallel, *session.posargs)
 
 
