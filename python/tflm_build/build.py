@@ -11,6 +11,7 @@ from tflm_build.arrange import arrange
 from tflm_build.budget import hold_budgets
 from tflm_build.canonical import canonicalize
 from tflm_build.check import check_ops
+from tflm_build.describe_layers import describe_layers
 from tflm_build.emit import EMITTED, Shipment, emit_sources
 from tflm_build.errors import TflmBuildError
 from tflm_build.golden import golden_inputs
@@ -26,7 +27,6 @@ from tflm_build.read_samples import data_files, read_samples
 from tflm_build.samples import Samples
 from tflm_build.summarize import summarize
 from tflm_build.versions import base_versions, tool_files
-from tflm_build.workload import layer_work
 
 __all__ = ["STAGES", "Result", "build"]
 
@@ -80,7 +80,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
 
     progress.stage("comparing with LiteRT's reference kernels")
     proof = prove(options, graph, golden, arranged, converted)
-    work = layer_work(canonical)
+    work = describe_layers(canonical)
     hold_budgets(options, arranged, work)
 
     progress.stage("writing")

@@ -15,11 +15,11 @@ import numpy as np
 from tflm_build.arrange import Arrangement
 from tflm_build.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
 from tflm_build.check import UsedOp
+from tflm_build.describe_layers import Layer
 from tflm_build.golden import GoldenInputs
 from tflm_build.graph import Graph, Tensor
 from tflm_build.measure import INTERPRETER_SIZE
 from tflm_build.prove import Proof
-from tflm_build.workload import LayerWork
 
 __all__ = ["EMITTED", "Shipment", "emit_sources"]
 
@@ -57,7 +57,7 @@ class Shipment:
     golden: GoldenInputs
     arranged: Arrangement
     proof: Proof
-    work: tuple[LayerWork, ...]
+    work: tuple[Layer, ...]
 
     @property
     def flatbuffer(self) -> bytes:

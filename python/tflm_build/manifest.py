@@ -5,20 +5,21 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tflm_build.accuracy import Accuracy
 from tflm_build.check import UsedOp
+from tflm_build.describe_layers import Layer
 from tflm_build.emit import Shipment
-from tflm_build.graph import Tensor
+from tflm_build.graph import Graph, Tensor
 from tflm_build.measure import INTERPRETER_SIZE
 from tflm_build.options import Options
 from tflm_build.quantize import Converted
 from tflm_build.read import Source
 from tflm_build.samples import Samples
 
-__all__ = ["SCHEMA_VERSION", "manifest"]
+__all__ = ["SCHEMA_VERSION", "describe_graph", "manifest"]
 
 SCHEMA_VERSION: Final = 1
 """Raised when a field changes its meaning or goes away."""
@@ -65,11 +66,8 @@ def manifest(
             "sha256": hashlib.sha256(shipment.flatbuffer).hexdigest(),
             "crc32": f"{shipment.crc32:08x}",
         },
-        "inputs": [_tensor(tensor) for tensor in graph.inputs],
-        "outputs": [_tensor(tensor) for tensor in graph.outputs],
         "ops": [_op(used) for used in shipment.ops],
-        "layers": [dataclasses.asdict(layer) for layer in shipment.work],
-        "macs": sum(layer.macs for layer in shipment.work),
+        **describe_graph(graph, shipment.work),
         "arena": {
             "smallest": arranged.measured.smallest_arena,
             "interpreter": INTERPRETER_SIZE,
@@ -95,6 +93,25 @@ def manifest(
         "files": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())},
     }
     return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def describe_graph(graph: Graph, layers: Sequence[Layer]) -> dict[str, Any]:
+    """Return what the manifest says of any model, built or not: its ends and layers."""
+    return {
+        "inputs": [_tensor(tensor) for tensor in graph.inputs],
+        "outputs": [_tensor(tensor) for tensor in graph.outputs],
+        "layers": [_layer(layer) for layer in layers],
+        "macs": sum(layer.macs for layer in layers),
+    }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    """Describe a layer."""
+    ends = {
+        kind: [{**dataclasses.asdict(end), "shape": list(end.shape)} for end in group]
+        for kind, group in (("inputs", layer.inputs), ("outputs", layer.outputs))
+    }
+    return {**dataclasses.asdict(layer), **ends}
 
 
 def _options(options: Options) -> dict[str, Any]:

@@ -7,6 +7,7 @@ of all plans when the blocks come in the right order: by their offset in it. So 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ import numpy as np
 from tflm_build.canonical import MEMORY_PLAN, canonicalize
 from tflm_build.flatbuffer import ALIGNMENT, indices, load, schema, store, tensor_type_name
 
-__all__ = ["Block", "Plan", "greedy_head", "lifetimes", "lower_bound", "make_plan", "place", "with_plan"]
+__all__ = [
+    "Block", "Plan", "greedy_head", "lifetimes", "live_bytes", "lower_bound", "make_plan", "place", "with_plan",
+]  # fmt: skip
 
 _VERSION: Final = 1
 _ONLINE: Final = -1  # the offset of a tensor that TFLM itself places, or that needs no place
@@ -78,7 +81,28 @@ def lifetimes(flatbuffer: bytes) -> list[Block] | None:
     Raises:
         TflmBuildError: the bytes are not a TensorFlow Lite model.
     """
-    return _blocks(load(flatbuffer))
+    return _few(_blocks(load(flatbuffer)))
+
+
+def live_bytes(model: Any) -> list[int] | None:
+    """Return for each operator the bytes of the blocks that live while it runs.
+
+    Args:
+        model: the unpacked flatbuffer.
+
+    Returns:
+        None for a model with several subgraphs, or with elements of no fixed size.
+    """
+    blocks = _blocks(model)
+    if blocks is None:
+        return None
+    steps = len(model.subgraphs[0].operators or [])
+    changes = [0] * (steps + 2)
+    for block in blocks:
+        if block.last > 0:
+            changes[max(block.first, 1)] += block.bytes
+            changes[block.last + 1] -= block.bytes
+    return list(accumulate(changes[1 : steps + 1]))
 
 
 def lower_bound(blocks: Sequence[Block]) -> int:
@@ -129,7 +153,7 @@ def make_plan(flatbuffer: bytes) -> Plan | None:
         TflmBuildError: the bytes are not a TensorFlow Lite model.
     """
     model = load(flatbuffer)
-    blocks = _blocks(model)
+    blocks = _few(_blocks(model))
     if blocks is None:
         return None
     greedy, placed = greedy_head(blocks), place(blocks)
@@ -180,7 +204,12 @@ def _blocks(model: Any) -> list[Block] | None:
         steps = -(-prod(indices(tensor.shape)) * element // ALIGNMENT)  # rounded up
         if steps:
             blocks.append(Block(index, steps * ALIGNMENT, first.get(index, -1), last.get(index, -1)))
-    return blocks if len(blocks) <= _MAX_BLOCKS else None
+    return blocks
+
+
+def _few(blocks: list[Block] | None) -> list[Block] | None:
+    """Pass as many blocks as can be planned."""
+    return blocks if blocks is not None and len(blocks) <= _MAX_BLOCKS else None
 
 
 def _meet(step: int, block: Block) -> bool:

@@ -53,8 +53,12 @@ class LayerWork:
     activation_bytes: int
 
 
-def layer_work(canonical: Canonical) -> tuple[LayerWork, ...]:
+def layer_work(canonical: Canonical, *, lacking: bool = False) -> tuple[LayerWork, ...]:
     """Count the work of every operator of all subgraphs, in the order of the flatbuffer.
+
+    Args:
+        canonical: the model.
+        lacking: give 0 multiply-accumulates to an operator that TFLM lacks, instead of refusing it.
 
     Raises:
         TflmBuildError: an operator is unknown, or has tensors of which its work cannot be told.
@@ -65,7 +69,7 @@ def layer_work(canonical: Canonical) -> tuple[LayerWork, ...]:
     for subgraph, layers in zip(model.subgraphs, canonical.layers, strict=True):
         for operator, layer in zip(subgraph.operators or [], layers, strict=True):
             node = _read(model, subgraph, operator, layer)
-            macs = _MACS.get(node.op)
+            macs = _MACS.get(node.op, _none if lacking else None)
             if macs is None:
                 msg = "no count of its work is known"
                 raise node.error(msg, "replace the layer by ops that TFLM has")

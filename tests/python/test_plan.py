@@ -19,7 +19,7 @@ from tflm_build import plan as plan_module
 from tflm_build.canonical import canonicalize
 from tflm_build.child import Task, run_in_child
 from tflm_build.flatbuffer import load, schema, store
-from tflm_build.plan import Block, greedy_head, lifetimes, lower_bound, make_plan, place, with_plan
+from tflm_build.plan import Block, greedy_head, lifetimes, live_bytes, lower_bound, make_plan, place, with_plan
 
 METADATA = b"OfflineMemoryAllocation"
 
@@ -216,6 +216,19 @@ def test_lifetimes_are_those_of_tflm() -> None:
     ]
 
 
+def test_what_lives_while_each_operator_runs() -> None:
+    for seed in range(20):
+        data = canonicalize(flatbuffer(random_network(seed))).flatbuffer
+        blocks = lifetimes(data)
+        assert blocks
+        live = live_bytes(load(data))
+        assert live == [
+            sum(block.bytes for block in blocks if block.first <= step <= block.last)
+            for step in range(1, len(load(data).subgraphs[0].operators) + 1)
+        ]
+        assert max(live) == lower_bound(blocks)
+
+
 @pytest.mark.parametrize("what", ["subgraphs", "type"])
 def test_what_cannot_be_told_is_not_planned(what: str) -> None:
     model = chain(32, 16, 16, 32)
@@ -225,6 +238,7 @@ def test_what_cannot_be_told_is_not_planned(what: str) -> None:
     else:
         model.subgraphs[0].tensors[1].type = schema.TensorType.STRING
     assert lifetimes(store(model)) is None
+    assert live_bytes(load(store(model))) is None
     assert make_plan(store(model)) is None
 
 
