@@ -9,7 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from tflm_build.c_source import byte_rows
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
+
+from hand_made import Model, Op, Tensor, flatbuffer  # noqa: E402 - it lies beside the tests
 
 __all__ = ["main", "peak_megabytes"]
 
@@ -60,6 +66,17 @@ def peak_megabytes(*command: str) -> float:
     return int(result.stdout) / 1024
 
 
+def dense_layers() -> bytes:
+    """Make a model of 300 KB: thirty dense layers of 100 by 100 weights."""
+    tensors, ops = [Tensor("x", (1, 100), "int8", 0.5)], []
+    for index in range(30):
+        weights = np.frombuffer(os.urandom(10_000), np.int8).reshape(100, 100)
+        tensors += [Tensor("w", (100, 100), "int8", 0.5, 0, weights), Tensor("y", (1, 100), "int8", 0.5)]
+        ends = (2 * index, 2 * index + 1, -1), (2 * index + 2,)
+        ops.append(Op("FULLY_CONNECTED", "FullyConnectedOptions", *ends))
+    return flatbuffer(Model("large", tensors, ops, (0,), (60,), 0))
+
+
 def report(title: str, goal: str, ours: float, peer: float, unit: str) -> None:
     """Print one comparison."""
     print(f"{title}: {ours:.3g} {unit} to {peer:.3g} {unit}, ratio {ours / peer:.3f} (goal: {goal})")
@@ -78,6 +95,8 @@ def main() -> None:
         run(*from_keras)
         source = out / "source.tflite"
         (out / "m.tflite").rename(source)
+        large = out / "large.tflite"
+        large.write_bytes(dense_layers())
 
         pairs: dict[str, tuple[str, Callable[[], object], Callable[[], object]]] = {
             "tflm-build --help, to import tensorflow": (
@@ -88,6 +107,11 @@ def main() -> None:
             "a .tflite from start to end, to import tensorflow": (
                 "under 1",
                 lambda: run(*convert, "--src", str(source)),
+                lambda: run(sys.executable, "-c", "import tensorflow"),
+            ),
+            "to inspect a .tflite of 300 KB, to import tensorflow": (
+                "under 0.333",
+                lambda: run(*tflm_build, "inspect", str(large)),
                 lambda: run(sys.executable, "-c", "import tensorflow"),
             ),
             "10 MB as a C array, to xxd -i": (

@@ -28,6 +28,8 @@ def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
             click.echo(error.trace or traceback.format_exc(), err=True)
         print_error(who, str(error))
         sys.exit(1)
+    except BrokenPipeError:  # whoever read the output has seen enough; click ends the program for it
+        raise
     except Exception as error:  # noqa: BLE001 - a fault of this program, still told in one line
         if verbose:
             click.echo(traceback.format_exc(), err=True)

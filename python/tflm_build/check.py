@@ -9,7 +9,7 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.graph import Graph, Operator
 from tflm_build.typed_kernels import TypedKernel, typed_kernel
 
-__all__ = ["UsedOp", "check_ops"]
+__all__ = ["UsedOp", "check_ops", "kernels"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class UsedOp:
 
 
 @cache
-def _kernels() -> dict[str, str]:
+def kernels() -> dict[str, str]:
     """Return the resolver method of each op that TFLM has."""
     table = resources.files("tflm_build").joinpath("tflm_ops.tsv").read_text("utf-8")
     rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
@@ -45,7 +45,7 @@ def check_ops(graph: Graph) -> tuple[UsedOp, ...]:
     Raises:
         TflmBuildError: TFLM has no kernel for one of them, or not for its types, or the model has lost its weights.
     """
-    kernels = _kernels()
+    methods = kernels()
     used: dict[str, list[Operator]] = {}
     assigned = any(operator.op == "ASSIGN_VARIABLE" for operator in graph.operators)
     for operator in graph.operators:
@@ -56,7 +56,7 @@ def check_ops(graph: Graph) -> tuple[UsedOp, ...]:
                 "TFLite has"
             )
             raise TflmBuildError(msg)
-        if operator.op not in kernels:
+        if operator.op not in methods:
             msg = (
                 f"layer '{operator.layer}' needs the op {operator.op}, for which TFLM has no kernel; replace the layer"
             )
@@ -70,7 +70,7 @@ def check_ops(graph: Graph) -> tuple[UsedOp, ...]:
         UsedOp(
             op=op,
             count=len(used[op]),
-            method=kernels[op],
+            method=methods[op],
             kernel=typed_kernel(op, used[op]),
             per_channel=any(operand.scales > 1 for operator in used[op] for operand in operator.reads),
         )

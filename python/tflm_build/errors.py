@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one kind of error that a user is expected to see."""
 
+from tflm_build.escape import escape
+
 __all__ = ["TflmBuildError", "first_line"]
 
 
@@ -20,6 +22,6 @@ class TflmBuildError(Exception):
     """
 
     def __init__(self, message: str, trace: str = "") -> None:
-        """Keep the message as one line, also where it quotes another program's lines."""
-        super().__init__(" ".join(message.split()))
+        """Keep the message as one line that can be printed, whatever it quotes."""
+        super().__init__(escape(" ".join(message.split())))
         self.trace = trace

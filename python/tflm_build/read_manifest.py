@@ -14,11 +14,12 @@ import numpy as np
 from tflm_build.errors import TflmBuildError
 from tflm_build.manifest import SCHEMA_VERSION
 
-__all__ = ["Manifest", "find_manifest", "read_manifest"]
+__all__ = ["Manifest", "find_manifest", "hold_files", "read_content", "read_manifest"]
 
 _MAX_BYTES: Final = 256 << 20  # of a file beside it, and of itself
 _PARENTS: Final = 2  # folders above the image in which a manifest is looked for
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_FILE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")  # what convert emits; it leads nowhere else
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,7 @@ class Manifest:
         if not path.is_file():
             return None
         content = _content(path)
-        digest = hashlib.sha256(content).hexdigest()
-        if digest != self.files.get(path.name):
-            listed = self.files.get(path.name, "none")
-            msg = (
-                f"{path.name} does not belong to {self.path.name}: its SHA-256 is {digest[:16]}..., the manifest's "
-                f"{listed[:16]}...; convert the model again, or keep its files together"
-            )
-            raise TflmBuildError(msg)
+        _hold(self.path, path, content, self.files.get(path.name, "none"))
         return content
 
 
@@ -104,11 +98,11 @@ def find_manifest(model: str, image: Path) -> Path:
     raise TflmBuildError(msg)
 
 
-def read_manifest(path: Path) -> Manifest:
-    """Read a manifest.
+def read_content(path: Path) -> dict[str, Any]:
+    """Read what a manifest says, and check nothing but its version.
 
     Raises:
-        TflmBuildError: it cannot be read, is of another version, or does not say what a manifest says.
+        TflmBuildError: it cannot be read, or is of another version.
     """
     try:
         content = json.loads(_content(path))
@@ -122,6 +116,43 @@ def read_manifest(path: Path) -> Manifest:
             "the model again, with this version of tflm-build"
         )
         raise TflmBuildError(msg)
+    return dict(content)
+
+
+def hold_files(path: Path, content: Mapping[str, Any]) -> None:
+    """Hold the digests in a manifest against the files that lie beside it; those that are elsewhere are passed over.
+
+    Raises:
+        TflmBuildError: a file is not the one that the manifest was written with.
+    """
+    digests = content.get("files")
+    if not isinstance(digests, dict):
+        msg = f"MODEL '{path}' is damaged: it has no digests of files; convert the model again"
+        raise TflmBuildError(msg)
+    for name, listed in digests.items():
+        file = path.with_name(name) if _FILE.fullmatch(name) else None
+        if file is not None and file.is_file():
+            _hold(path, file, _content(file), str(listed))
+
+
+def _hold(path: Path, file: Path, content: bytes, listed: str) -> None:
+    """Compare a file's digest with the one that a manifest lists."""
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != listed:
+        msg = (
+            f"{file.name} does not belong to {path.name}: its SHA-256 is {digest[:16]}..., the manifest's "
+            f"{listed[:16]}...; convert the model again, or keep its files together"
+        )
+        raise TflmBuildError(msg)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        TflmBuildError: it cannot be read, is of another version, or does not say what a manifest says.
+    """
+    content = read_content(path)
     try:
         manifest = _manifest(path, content)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:

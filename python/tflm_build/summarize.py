@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tflm_build.arrange import Arrangement
 from tflm_build.emit import Shipment
+from tflm_build.escape import escape
 from tflm_build.measure import INTERPRETER_SIZE
 from tflm_build.prove import Proof
 from tflm_build.quantize import Converted
@@ -37,7 +38,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     }
     macs = sum(layer.macs for layer in shipment.work)
     title = f"{shipment.name}: {flash:,} B of flash, {measured.arena_size:,} B of arena, {macs:,} MACs"
-    return "\n".join([title, *(f"  {word:<6} {text}" for word, text in lines.items() if text)])
+    return "\n".join([title, *(f"  {word:<6} {escape(text)}" for word, text in lines.items() if text)])
 
 
 def _data(calibration: Mapping[str, Any] | None) -> str:
