@@ -163,6 +163,39 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
         show_inspection(description, estimated, as_json=as_json)
 
 
+@_command.command()
+@click.argument("before")
+@click.argument("after")
+@click.option(
+    "--fail-if", "limits", multiple=True, metavar="LIMIT",
+    help="how much may change for the worse, as arena+5% or flash+1K: more is exit status 1; can be repeated",
+)  # fmt: skip
+@click.option(
+    "--format", "form", default="text", type=click.Choice(("text", "markdown", "json")), show_default=True,
+    help="markdown is for pull requests",
+)  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose: bool) -> None:
+    """Show what changed from one manifest to another: bytes, arena, MACs, accuracy, ops, options and tools."""
+    from tflm_build.compare import compare, exceeded, read_limit
+    from tflm_build.describe import describe
+    from tflm_build.show_comparison import show_comparison
+
+    descriptions = []
+    for path in (before, after):
+        with one_line_errors(Path(path).name, verbose=verbose):
+            descriptions.append(describe(path, check_files=False))
+    name = descriptions[1].name
+    with one_line_errors(name, verbose=verbose):
+        comparison = compare(*descriptions)
+        faults = list(exceeded(comparison, [read_limit(limit) for limit in limits]))
+        show_comparison(comparison, faults, form)
+    for fault in faults:
+        print_error(name, fault)
+    if faults:
+        sys.exit(1)
+
+
 def end_with_signals() -> None:
     """Let this process end in an orderly way when a build system ends it: its children end with it."""
     for name in ("SIGTERM", "SIGHUP"):

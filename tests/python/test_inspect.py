@@ -313,10 +313,13 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Any:
 
 
 def test_whatever_a_manifest_holds_is_shown_or_refused(hello_world: Path, tmp_path: Path) -> None:
+    from tflm_build.compare import compare
     from tflm_build.errors import TflmBuildError
+    from tflm_build.show_comparison import show_comparison
     from tflm_build.show_inspection import show_inspection
 
     values: tuple[Any, ...] = (None, "\x1b", -1, 1.5, [], {}, [None], True)
+    good = describe(str(hello_world / "hello_world.json"), check_files=True)
     text = (hello_world / "hello_world.json").read_text()
     refused = 0
     for path in leaves(json.loads(text)):
@@ -338,6 +341,7 @@ def test_whatever_a_manifest_holds_is_shown_or_refused(hello_world: Path, tmp_pa
                 assert str(error).isprintable()  # noqa: PT017 - half of them pass
                 continue
             show_inspection(description, None, as_json=False)
+            show_comparison(compare(good, description), (), "markdown")
     assert refused > 500
 
 
