@@ -3,16 +3,42 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from tflm_build.golden import dequantize
 from tflm_build.graph import Tensor
 
-__all__ = ["Accuracy", "work_out_accuracy"]
+__all__ = ["Accuracy", "WorstSample", "work_out_accuracy"]
 
 Array = np.ndarray[Any, Any]
+
+_WORST: Final = 5
+"""Samples that are described; the others are in the numbers alone."""
+
+
+@dataclass(frozen=True)
+class WorstSample:
+    """What was answered to a sample that is far from the float model, or that got the wrong class.
+
+    Attributes:
+        sample: its place.
+        output: the output that is farthest.
+        element: the element of it that is farthest.
+        got, wanted: what TFLM and the float model have there.
+        difference: of the two; it and wanted are None without a float model.
+        classes: the largest element of TFLM's answer, of the float model's, and the label; None for each of them that
+            does not exist.
+    """
+
+    sample: int
+    output: int
+    element: int
+    got: float
+    wanted: float | None
+    difference: float | None
+    classes: tuple[int | None, int | None, int | None]
 
 
 @dataclass(frozen=True)
@@ -28,6 +54,8 @@ class Accuracy:
         top1: share of samples whose largest output is the label's, or the float model's without labels; None where
             the model does not have one vector as output.
         float_top1: the float model's share by labels; None without labels or float model.
+        worst: the samples with the largest differences, largest first; without a float model the first of those that
+            got another class than their label.
     """
 
     samples: int
@@ -37,6 +65,7 @@ class Accuracy:
     labelled: bool
     top1: float | None
     float_top1: float | None
+    worst: tuple[WorstSample, ...]
 
 
 def work_out_accuracy(
@@ -76,7 +105,45 @@ def work_out_accuracy(
         labelled=labels is not None,
         top1=None if classes is None or judge is None else float(np.mean(classes == judge)),
         float_top1=None if float_classes is None or labels is None else float(np.mean(float_classes == labels)),
+        worst=_worst(real, wanted, noise, (classes, float_classes, labels)),
     )
+
+
+def _worst(
+    real: Sequence[Array], wanted: Sequence[Array], noise: Sequence[Array], classes: tuple[Array | None, ...]
+) -> tuple[WorstSample, ...]:
+    """Describe the worst samples: by difference, or by class where there is nothing to differ from."""
+    mine, theirs, labels = classes
+    if wanted:
+        farthest = np.stack([each.max(axis=1) for each in noise])
+        places = np.argsort(-farthest.max(axis=0), kind="stable")[:_WORST]
+        outputs = farthest.argmax(axis=0)
+    else:
+        wrong = mine is not None and labels is not None
+        places = np.flatnonzero(mine != labels)[:_WORST] if wrong else np.zeros(0, np.int64)
+        outputs = np.zeros(len(real[0]), np.int64)
+    found = []
+    for sample in map(int, places):
+        output = int(outputs[sample])
+        answer = real[output][sample].reshape(-1)
+        element = int(noise[output][sample].argmax() if wanted else answer.argmax())
+        found.append(
+            WorstSample(
+                sample,
+                output,
+                element,
+                float(answer[element]),
+                float(wanted[output][sample].reshape(-1)[element]) if wanted else None,
+                float(noise[output][sample][element]) if wanted else None,
+                (_at(mine, sample), _at(theirs, sample), _at(labels, sample)),
+            )
+        )
+    return tuple(found)
+
+
+def _at(classes: Array | None, sample: int) -> int | None:
+    """Return the class of a sample, where there are classes."""
+    return None if classes is None else int(classes[sample])
 
 
 def _largest(outputs: Sequence[Array]) -> Array | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tflm_build.activations import describe_activations
 from tflm_build.arrange import arrange
 from tflm_build.budget import hold_budgets
 from tflm_build.canonical import canonicalize
@@ -27,6 +28,7 @@ from tflm_build.read_samples import data_files, read_samples
 from tflm_build.samples import Samples
 from tflm_build.summarize import summarize
 from tflm_build.versions import base_versions, tool_files
+from tflm_build.weights import weight_distributions
 
 __all__ = ["STAGES", "Result", "build"]
 
@@ -98,6 +100,8 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
         arranged=arranged,
         proof=proof,
         work=work,
+        weights=weight_distributions(canonical),
+        activations=describe_activations(converted, golden, sum(layer.macs for layer in work)),
     )
     files = emit_sources(shipment)
     main = f"{options.name}.json"

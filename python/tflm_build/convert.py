@@ -29,8 +29,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             messages of Samples.
 
     Returns:
-        `flatbuffer`; `inputs` and `outputs`: names in the order of the flatbuffer; `samples`: per input an array
-        (samples, *shape), and `float_outputs`: what the float model answers; `labels` if the test data has some;
+        `flatbuffer`; `float_flatbuffer`: what it was quantized from, where that is known; `inputs` and `outputs`: names
+        in the order of the flatbuffer; `samples`: per input an array (samples, *shape), and `float_outputs`: what the
+        float model answers; `labels` if the test data has some;
         `versions` of the tools used; `notes` for the user; `calibration`: what the calibration data is like; `files`
         that a function imported from its own folder.
     """
@@ -47,7 +48,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     calibration = _bind(request, "CALIBRATION", model.inputs)
     test_data = _bind(request, "TEST_DATA", model.inputs)
     notes = [*model.notes, *(note for data in (calibration, test_data) if data is not None for note in data.notes)]
-    flatbuffer = _convert(tf, model, request, calibration)
+    flatbuffer, float_flatbuffer = _convert(tf, model, request, calibration)
     inputs, outputs = _flatbuffer_order(flatbuffer, model)
     answer: dict[str, Any] = {
         "flatbuffer": flatbuffer,
@@ -57,6 +58,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "notes": notes,
         "calibration": None if calibration is None else describe(calibration, model.inputs),
     }
+    if float_flatbuffer is not None:
+        answer["float_flatbuffer"] = float_flatbuffer
     if request["kind"] == "function":
         answer["files"] = imported_files(Path(request["path"]).parent)
     chosen = choose(test_data, calibration)
@@ -91,9 +94,14 @@ def _predict(model: Loaded, samples: Sequence[Array]) -> list[Array]:
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound | None) -> bytes:
-    """Convert with TensorFlow's converter; with calibration data, to integers only."""
+def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound | None) -> tuple[bytes, bytes | None]:
+    """Convert with TensorFlow's converter; with calibration data, to integers only.
+
+    Returns:
+        The model; and the float model that the converter quantized.
+    """
     converter = tf.lite.TFLiteConverter.from_concrete_functions([model.function])
+    kept: list[bytes] = []
     quantize = request["quantize"]
     if quantize != "none" and calibration is not None:
         _refuse_loops(model)
@@ -112,14 +120,31 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
         if request["io_type"] == "auto":
             integer = tf.int8 if quantize == "int8" else tf.int16
             converter.inference_input_type = converter.inference_output_type = integer
+        _keep_float_model(converter, kept)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return bytes(converter.convert())
+            return bytes(converter.convert()), kept[-1] if kept else None
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if "error:" in line), first_line(error))
         msg = f"TensorFlow cannot convert this model: {reason}; replace that layer by ops that TFLite has"
         raise TflmBuildError(msg) from error
+
+
+def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
+    """Let a converter hand out the float model that it makes on the way: making it again would take as long.
+
+    The step has no public name. A TensorFlow that has another one hands out nothing.
+    """
+    quantize = getattr(converter, "_quantize", None)
+    if quantize is None:
+        return
+
+    def keep_and_quantize(model: Any, *arguments: Any, **keywords: Any) -> Any:
+        kept.append(bytes(model))
+        return quantize(model, *arguments, **keywords)
+
+    converter._quantize = keep_and_quantize  # noqa: SLF001
 
 
 def _refuse_loops(model: Loaded) -> None:

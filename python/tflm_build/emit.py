@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.activations import Activations
 from tflm_build.arrange import Arrangement
 from tflm_build.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
 from tflm_build.check import UsedOp
@@ -20,6 +21,7 @@ from tflm_build.golden import GoldenInputs
 from tflm_build.graph import Graph, Tensor
 from tflm_build.measure import INTERPRETER_SIZE
 from tflm_build.prove import Proof
+from tflm_build.weights import Weights
 
 __all__ = ["EMITTED", "Shipment", "emit_sources"]
 
@@ -58,6 +60,8 @@ class Shipment:
     arranged: Arrangement
     proof: Proof
     work: tuple[Layer, ...]
+    weights: tuple[Weights, ...]
+    activations: Activations
 
     @property
     def flatbuffer(self) -> bytes:

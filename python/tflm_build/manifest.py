@@ -5,10 +5,12 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tflm_build.accuracy import Accuracy
+from tflm_build.accuracy import Accuracy, WorstSample
+from tflm_build.activations import Activation
 from tflm_build.check import UsedOp
 from tflm_build.describe_layers import Layer
 from tflm_build.emit import Shipment
@@ -18,6 +20,7 @@ from tflm_build.options import Options
 from tflm_build.quantize import Converted
 from tflm_build.read import Source
 from tflm_build.samples import Samples
+from tflm_build.weights import Weights
 
 __all__ = ["SCHEMA_VERSION", "describe_graph", "manifest"]
 
@@ -68,6 +71,12 @@ def manifest(
         },
         "ops": [_op(used) for used in shipment.ops],
         **describe_graph(graph, shipment.work),
+        "activations": {
+            "samples": shipment.activations.samples,
+            "layers": [_activation(layer) for layer in shipment.activations.layers],
+        },
+        "weights": [_weights(weights) for weights in shipment.weights],
+        "budgets": {kind: options.budget(f"max_{kind}") for kind in ("flash", "arena", "macs")},
         "arena": {
             "smallest": arranged.measured.smallest_arena,
             "interpreter": INTERPRETER_SIZE,
@@ -92,7 +101,10 @@ def manifest(
         "accuracy": _accuracy(proof.accuracy),
         "files": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())},
     }
-    return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    # Numbers stand in one line. No text looks like a list of them: JSON writes the end of a line in it as \\n.
+    text = re.sub(r"\[\n[-+.e0-9,\s]+\]", lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text)
+    return (text + "\n").encode()
 
 
 def describe_graph(graph: Graph, layers: Sequence[Layer]) -> dict[str, Any]:
@@ -143,10 +155,11 @@ def _accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
         "samples": accuracy.samples,
         "float_error": [_rounded(error) for error in accuracy.float_error],
         "worst_sample": list(accuracy.worst_sample),
-        "sqnr_db": [_rounded(sqnr) if math.isfinite(sqnr) else None for sqnr in accuracy.sqnr],
+        "sqnr_db": [_finite(sqnr) for sqnr in accuracy.sqnr],
         "labelled": accuracy.labelled,
         "top1": None if accuracy.top1 is None else _rounded(accuracy.top1),
         "float_top1": None if accuracy.float_top1 is None else _rounded(accuracy.float_top1),
+        "worst": [_worst(sample) for sample in accuracy.worst],
     }
 
 
@@ -154,6 +167,37 @@ def _op(used: UsedOp) -> dict[str, Any]:
     """Describe an op that is registered."""
     kernel = used.kernel.register if used.kernel else None
     return {"op": used.op, "count": used.count, "method": used.method, "kernel": kernel}
+
+
+def _worst(sample: WorstSample) -> dict[str, Any]:
+    """Describe a sample that is far from the float model."""
+    mine, theirs, label = sample.classes
+    return {
+        "sample": sample.sample,
+        "output": sample.output,
+        "element": sample.element,
+        "got": _finite(sample.got),
+        "float": _finite(sample.wanted),
+        "difference": _finite(sample.difference),
+        "class": mine,
+        "float_class": theirs,
+        "label": label,
+    }
+
+
+def _activation(layer: Activation) -> dict[str, Any]:
+    """Describe what a layer writes."""
+    return {
+        "range": None if layer.range is None else [_rounded(end) for end in layer.range],
+        "seen": None if layer.seen is None else [_rounded(end) for end in layer.seen],
+        "at_limit": _finite(layer.at_limit),
+        "sqnr_db": _finite(layer.sqnr),
+    }
+
+
+def _weights(weights: Weights) -> dict[str, Any]:
+    """Describe how a constant is distributed."""
+    return dataclasses.asdict(weights) | {"low": _rounded(weights.low), "high": _rounded(weights.high)}
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
@@ -166,6 +210,11 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "scale": float(f"{tensor.scale:.9g}"),
         "zero_point": tensor.zero_point,
     }
+
+
+def _finite(number: float | None) -> float | None:
+    """Describe a number that may be infinite, as a ratio without noise is; JSON has no such number."""
+    return None if number is None or not math.isfinite(number) else _rounded(number)
 
 
 def _rounded(number: float) -> float:

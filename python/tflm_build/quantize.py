@@ -46,6 +46,7 @@ class Converted:
         inputs: names of the inputs, in the order of the flatbuffer; None: those that the flatbuffer has.
         outputs: the same of the outputs.
         samples: per input an array (samples, *shape) of real numbers or the tensor's integers; None: there is no data.
+        float_flatbuffer: the float model, with the names that `flatbuffer` has; None: it is not at hand.
         float_outputs: per output what the float model answers to the samples; None: there is no float model.
         labels: the class of each sample; None: there are none.
         calibration: what the calibration data is like, for the manifest.
@@ -58,6 +59,7 @@ class Converted:
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
     samples: tuple[Array, ...] | None = None
+    float_flatbuffer: bytes | None = None
     float_outputs: tuple[Array, ...] | None = None
     labels: Array | None = None
     calibration: Mapping[str, Any] | None = None
@@ -93,11 +95,14 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
             request |= samples.to_message()
     answer = run_in_child(_TENSORFLOW, request, environment=_TENSORFLOW_ENVIRONMENT)
     verify(answer["flatbuffer"])
+    if "float_flatbuffer" in answer:
+        verify(answer["float_flatbuffer"])
     return Converted(
         flatbuffer=answer["flatbuffer"],
         inputs=tuple(answer["inputs"]),
         outputs=tuple(answer["outputs"]),
         samples=tuple(answer["samples"]) if "samples" in answer else None,
+        float_flatbuffer=answer.get("float_flatbuffer"),
         float_outputs=tuple(answer["float_outputs"]) if "samples" in answer else None,
         labels=answer["labels"][0] if "labels" in answer else None,
         calibration=answer["calibration"],
@@ -148,6 +153,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     float_model = run_in_child(_FLOAT_MODEL, {"flatbuffer": flatbuffer, "inputs": facts["samples"]})
     return Converted(
         answer["flatbuffer"],
+        float_flatbuffer=answer["float_flatbuffer"],
         float_outputs=tuple(float_model["outputs"]),
         calibration=describe(calibration, graph.inputs),
         versions=answer["versions"],

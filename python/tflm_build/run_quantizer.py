@@ -21,7 +21,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             `calibration`: per input an array (samples, *shape) in the input's type.
 
     Returns:
-        `flatbuffer`, and `versions` of the tools used.
+        `flatbuffer`; `float_flatbuffer`: the model with the names that it has; and `versions` of the tools used.
 
     Raises:
         TflmBuildError: the quantizer is not installed, or refuses the model.
@@ -50,7 +50,11 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     flatbuffer = bytes(result.quantized_model)
     if request["io_type"] == "auto":
         flatbuffer = _integer_ends(flatbuffer)
-    return {"flatbuffer": flatbuffer, "versions": {"ai-edge-quantizer": version("ai-edge-quantizer")}}
+    return {
+        "flatbuffer": flatbuffer,
+        "float_flatbuffer": named,
+        "versions": {"ai-edge-quantizer": version("ai-edge-quantizer")},
+    }
 
 
 def _named(flatbuffer: bytes, names: list[str]) -> bytes:
