@@ -5,7 +5,8 @@ Build trained models into firmware.
 add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
                [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
                [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
-               [EMBED auto|array|incbin] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [UNSAFE_DESERIALIZE])
+               [EMBED auto|array|incbin] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
+               [UNSAFE_DESERIALIZE])
 
   Compile a trained model at build time, whenever the model, its data or the converter changes, and make the targets
 
@@ -33,6 +34,7 @@ add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|floa
   SECTION             linker section of the data; that of constants if left out
   ALIGN               alignment of the data in bytes, a power of two from 16, the default, to 4096
   KEEP_NAMES          keep the names of tensors in the model, for debugging
+  REPORT              write a page about the model as well, <name>.html beside its manifest
   UNSAFE_DESERIALIZE  let Keras run code that lies in the source, as Lambda layers do
 
   Relative files are looked for in the source folder, then, for files that the build makes, in the binary folder. Where
@@ -120,7 +122,7 @@ function(add_tflm_model name)
     SECTION
     ALIGN
   )
-  set(flags KEEP_NAMES UNSAFE_DESERIALIZE)
+  set(flags KEEP_NAMES REPORT UNSAFE_DESERIALIZE)
   _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${flags}" "" "${ARGN}")
   _tflm_build_require(add_tflm_model "${name}" SRC "<trained model>")
   _tflm_build_check_name("${name}")
@@ -154,6 +156,9 @@ function(add_tflm_model name)
   )
     list(APPEND outputs "${folder}/${name}${end}")
   endforeach()
+  if(DEFINED arg_REPORT)
+    list(APPEND outputs "${folder}/${name}.html")
+  endif()
   set(source "")
   if(NOT arg_SRC MATCHES "[$]<")
     cmake_path(GET arg_SRC FILENAME source)

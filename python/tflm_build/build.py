@@ -2,6 +2,7 @@
 """The way of the data: every stage once, in order. All that the command, CMake and Bazel call."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.golden import golden_inputs
 from tflm_build.graph import read_graph
 from tflm_build.manifest import manifest
+from tflm_build.model_page import model_page
 from tflm_build.options import Options
 from tflm_build.place import depfile, place_files
 from tflm_build.progress import Progress
@@ -106,6 +108,8 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     files = emit_sources(shipment)
     main = f"{options.name}.json"
     files[main] = manifest(options, source, data, converted, shipment, versions, files)
+    if options.report or emit == "report":
+        files[f"{options.name}.html"] = model_page(json.loads(files[main]))
     inputs = [
         *source.files,
         *map(Path, converted.files),

@@ -19,7 +19,7 @@ __all__ = ["end_with_signals", "main", "run"]
 # The keys of emit.EMITTED, which is not imported for `--help`; a test compares them.
 _EMITTED = (
     "tflite", "header", "model", "data", "assembly", "ops", "golden-header", "golden", "golden-arrays", "arena",
-    "manifest",
+    "manifest", "report",
 )  # fmt: skip
 
 
@@ -194,6 +194,25 @@ def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose
         print_error(name, fault)
     if faults:
         sys.exit(1)
+
+
+@_command.command()
+@click.argument("source", type=Path)
+@click.option(
+    "-o", "--output", type=Path, metavar="FILE",
+    help="the page; default: NAME.html beside the manifest, or models.html in the folder",
+)  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def report(*, source: Path, output: Path | None, verbose: bool) -> None:
+    """Write a page about a model, to look at: one HTML file that needs no other.
+
+    SOURCE is a manifest, or a folder: then the page is an overview of all models that were compiled into it.
+    """
+    from tflm_build.report import report as write_report
+
+    with one_line_errors(source.name, verbose=verbose):
+        page = write_report(source, output)
+    click.echo(page)
 
 
 def end_with_signals() -> None:

@@ -28,7 +28,7 @@ __all__ = ["EMITTED", "Shipment", "emit_sources"]
 EMITTED = {
     "tflite": ".tflite", "header": ".h", "model": ".c", "data": "_data.c", "assembly": "_data.S", "ops": "_ops.cc",
     "golden-header": "_golden.h", "golden": "_golden.c", "golden-arrays": "_golden.npz", "arena": ".arena",
-    "manifest": ".json",
+    "manifest": ".json", "report": ".html",
 }  # fmt: skip
 """What follows the model's name in each file that can be emitted alone."""
 

@@ -131,7 +131,7 @@ def _options(options: Options) -> dict[str, Any]:
     return {
         field.name: getattr(options, field.name)
         for field in dataclasses.fields(options)
-        if field.name not in {"name", "src"} and field.metadata["group"] != "file"
+        if field.name not in {"name", "src", "report"} and field.metadata["group"] != "file"
     }
 
 

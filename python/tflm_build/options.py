@@ -101,6 +101,7 @@ class Options:
     section: str | None = _option("linker section of the data; default: that of constants", "NAME")
     align: int = _option("alignment of the data in bytes, a power of two from 16 to 4096", "N", kind=int, default=16)
     keep_names: bool = _option("keep the names of tensors in the model, for debugging", default=False, group="flag")
+    report: bool = _option("write a page about the model as well, NAME.html", default=False, group="flag")
     unsafe_deserialize: bool = _option(
         "let Keras run code that lies in the source, as Lambda layers do", default=False, group="flag"
     )

@@ -74,6 +74,17 @@ def test_bytes_are_those_of_the_command(hello_world: Project, tmp_path: Path) ->
     assert hello_world.emitted("hello_world") == by_hand
 
 
+def test_a_page_on_request(hello_world: Project) -> None:
+    lists = hello_world.source / "CMakeLists.txt"
+    lists.write_text(lists.read_text().replace("calibration.npz)", "calibration.npz REPORT)"))
+    hello_world.configure()
+    page = hello_world.build / "hello_world.tflm" / "hello_world.html"
+    for _ in range(2):
+        hello_world.make("--target", "hello_world_generate")
+        assert "<h1>hello_world</h1>" in page.read_text()
+        page.unlink()
+
+
 def test_a_failed_conversion_writes_nothing_and_mends(hello_world: Project) -> None:
     good = (hello_world.source / "calibration.npz").read_bytes()
     np.savez(hello_world.source / "calibration.npz", x=np.full((4, 1), np.nan, np.float32))
