@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write docs/cmake.md, or check it: the comment that cmake/TflmBuild.cmake begins with, as Markdown.
 
-In the comment, what is flush left is a synopsis or a paragraph. Below it, indented, are its paragraphs and lists. A list
-is lines of a word, two spaces or more, and what it means.
+In the comment, what is flush left is a synopsis or a paragraph; what is indented below it are its paragraphs and lists.
+A list is lines of a word, two spaces or more, and what it means.
 """
 
 import argparse

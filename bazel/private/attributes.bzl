@@ -17,6 +17,7 @@ OPTIONS = {
     "min_top1": "",
     "plan": "auto",
     "quantize": "none",
+    "report": False,
     "section": "",
     "unsafe_deserialize": False,
 }
@@ -101,6 +102,9 @@ data has no labels. Default: not limited.""",
     "quantize": attr.string(
         doc = "Integers that the model computes with: none keeps what the source has; int8; int16x8.",
         default = "none",
+    ),
+    "report": attr.bool(
+        doc = "Write a page about the model as well, <name>.html, which is the output group report.",
     ),
     "section": attr.string(
         doc = "Linker section of the data. Default: that of constants.",

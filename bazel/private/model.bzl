@@ -24,6 +24,8 @@ def _outputs(ctx, embed):
         "ops": "_ops.cc",
         "tflite": ".tflite",
     }
+    if ctx.attr.report:
+        ends["report"] = ".html"
     return {what: ctx.actions.declare_file(ctx.label.name + end) for what, end in ends.items()}
 
 def _convert(ctx, toolchain, embed, outputs):
@@ -100,6 +102,7 @@ def _tflm_model_impl(ctx):
             golden_source = depset(golden),
             header = depset([outputs.header]),
             manifest = depset([outputs.manifest]),
+            report = depset([outputs.report] if ctx.attr.report else []),
             sources = depset([outputs.model, outputs.data, outputs.ops]),
             tflite = depset([outputs.tflite]),
         ),
@@ -113,8 +116,8 @@ The target is a C library: depend on it from `cc_library`, `cc_binary` or `cc_te
 brings the runtime, `"tflm_build/model.h"`, and what runs the model: what `@tflm_build//bazel:tflm` names. Its name is
 the C identifier that the emitted symbols and files begin with.
 
-Output groups: `tflite`, `manifest`, `header`, `arena`, `golden`, `golden_source`, `sources`. Other rules read
-`TflmModelInfo`.""",
+Output groups: `tflite`, `manifest`, `header`, `arena`, `golden`, `golden_source`, `sources`, `report`. Other rules
+read `TflmModelInfo`.""",
     attrs = ATTRIBUTES,
     fragments = ["cpp"],
     provides = [CcInfo, TflmModelInfo],
