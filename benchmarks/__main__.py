@@ -2,6 +2,7 @@
 """`./dev bench [FOLDER]`: measure speed, and carry the published models of a folder to a passing golden test.
 
 `./dev bench embed`: measure compilers on a model's data alone.
+`./dev bench overhead`: count what the runtime adds to TFLM's instructions.
 `./dev bench bazel`: measure twenty models through Bazel and CMake.
 `./dev bench fuzz N`: let N damaged models through the compiler.
 """
@@ -9,7 +10,7 @@
 import sys
 from pathlib import Path
 
-from benchmarks import bazel, embed, fuzz, models, speed
+from benchmarks import bazel, embed, fuzz, models, overhead, speed
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -26,15 +27,19 @@ def main() -> int:
         case ["embed"]:
             embed.main()
             return 0
+        case ["overhead"]:
+            overhead.main()
+            return 0
         case []:
             folder = EXAMPLES
         case [path] if Path(path).is_dir():
             folder = Path(path)
         case _:
-            print("usage: ./dev bench [FOLDER WITH MODELS] | bazel | embed | fuzz N", file=sys.stderr)
+            print("usage: ./dev bench [FOLDER WITH MODELS] | bazel | embed | overhead | fuzz N", file=sys.stderr)
             return 2
     speed.main()
     embed.main()
+    overhead.main()
     return models.main(folder)
 
 

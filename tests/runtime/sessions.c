@@ -139,6 +139,31 @@ static void many_invokes(void) {
   EXPECT(open_descriptors() == before);
 }
 
+/* Pages of memory that a process holds. */
+static long resident_pages(pid_t process) {
+  char path[64];
+  long all = 0, resident = 0;
+  (void)snprintf(path, sizeof path, "/proc/%ld/statm", (long)process);
+  FILE *const file = fopen(path, "r");
+  EXPECT(file != NULL && fscanf(file, "%ld %ld", &all, &resident) == 2);
+  (void)fclose(file);
+  return resident;
+}
+
+/* What is lost once an invoke, be it 16 bytes, would be 350 pages after so many; what a process takes once is not. */
+static void hundred_thousand_invokes(void) {
+  open_dense();
+  for (int i = 0; i < 10000; ++i) run_dense(&session);
+  const pid_t both[] = {getpid(), helper(&session)};
+  const long before[] = {resident_pages(both[0]), resident_pages(both[1])};
+  const int descriptors = open_descriptors();
+  for (int i = 0; i < 90000; ++i) run_dense(&session);
+  for (int i = 0; i < 2; ++i) EXPECT(resident_pages(both[i]) - before[i] < 64);
+  EXPECT(open_descriptors() == descriptors);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  expect_no_child();
+}
+
 static void interrupt_key(void) {
   open_dense();
   EXPECT(kill(helper(&session), SIGINT) == 0);
@@ -167,10 +192,19 @@ static void closed_stdio(void) {
 
 int main(int argc, char **argv) {
   static const scenario scenarios[] = {
-      SCENARIO(answers),       SCENARIO(several_tensors),  SCENARIO(shared_arena),
-      SCENARIO(closed),        SCENARIO(failing_invoke),   SCENARIO(killed),
-      SCENARIO(hung),          SCENARIO(two_sessions),     SCENARIO(many_invokes),
-      SCENARIO(interrupt_key), SCENARIO(ignored_children), SCENARIO(closed_stdio),
+      SCENARIO(answers),
+      SCENARIO(several_tensors),
+      SCENARIO(shared_arena),
+      SCENARIO(closed),
+      SCENARIO(failing_invoke),
+      SCENARIO(killed),
+      SCENARIO(hung),
+      SCENARIO(two_sessions),
+      SCENARIO(many_invokes),
+      SCENARIO(interrupt_key),
+      SCENARIO(ignored_children),
+      SCENARIO(closed_stdio),
+      SCENARIO(hundred_thousand_invokes),
   };
   return run_named(argc, argv, scenarios, sizeof scenarios / sizeof *scenarios);
 }

@@ -35,6 +35,7 @@ SESSIONS = (
     "hung",
     "two_sessions",
     "many_invokes",
+    "hundred_thousand_invokes",
     "interrupt_key",
     "ignored_children",
     "closed_stdio",
@@ -84,6 +85,19 @@ def succeed(done: subprocess.CompletedProcess[str]) -> str:
 def test_session(programs: dict[str, Path], scenario: str) -> None:
     """Serve open sessions, and survive the end of their helpers, without a leak."""
     succeed(run(programs["sessions"], scenario))
+
+
+@pytest.mark.parametrize("scenario", ["answers", "killed", "two_sessions", "closed"])
+def test_valgrind_finds_nothing(scenario: str, models: dict[str, Path], tmp_path: Path) -> None:
+    """Read nothing that was not written, write nothing outside, and keep neither memory nor descriptors."""
+    defines = [
+        f"-DDENSE_INPUT={','.join(map(str, DENSE_INPUT))}",
+        f"-DDENSE_EXPECTED={','.join(map(str, dense_expected()))}",
+    ]
+    program = compile_c(tmp_path / "sessions", "-g", "-O1", *defines, HERE / "sessions.c", *models.values(), *SOURCES)
+    words = succeed(run("valgrind", "--error-exitcode=9", "--leak-check=full", "--track-fds=yes", program, scenario))
+    assert "ERROR SUMMARY: 0 errors" in words
+    assert "FILE DESCRIPTORS: 3 open (3 std) at exit" in words
 
 
 @pytest.mark.parametrize("scenario", REFUSALS)
