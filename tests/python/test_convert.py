@@ -55,7 +55,8 @@ def test_the_model_is_int8_with_batch_1(hello_world: Path) -> None:
     manifest = read_manifest(hello_world)
     for tensor in (*manifest["inputs"], *manifest["outputs"]):
         assert (tensor["type"], tensor["shape"]) == ("int8", [1, 1])
-    assert manifest["ops"] == [{"op": "FULLY_CONNECTED", "count": 3, "method": "AddFullyConnected"}]
+    kernel = "Register_FULLY_CONNECTED_INT8"
+    assert manifest["ops"] == [{"op": "FULLY_CONNECTED", "count": 3, "method": "AddFullyConnected", "kernel": kernel}]
 
 
 def test_the_model_computes_a_sine(hello_world: Path) -> None:

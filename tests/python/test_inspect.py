@@ -116,7 +116,8 @@ def test_json_has_all_of_it(tflm_build: Run, hello_world: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     content, manifest = json.loads(result.stdout), read_manifest(hello_world)
     assert content["layers"] == manifest["layers"]
-    assert content["ops"] == manifest["ops"]
+    # The kernel that a build asks for is not told of a source, and both are shown alike.
+    assert content["ops"] == [{key: used[key] for key in ("op", "count", "method")} for used in manifest["ops"]]
     assert content["macs"] == manifest["macs"] == 288
     assert content["built"]["arena"]["size"] == manifest["arena"]["size"]
     assert content["inputs"][0]["name"] == "x"
