@@ -25,7 +25,6 @@ function(
   if(backend STREQUAL "native")
     target_sources(${target} PRIVATE "${folder}/${model}_ops.cc")
     target_compile_definitions(${target} PRIVATE TFLM_BUILD_NATIVE)
-    target_link_libraries(${target} PUBLIC tflm_build::tflm)
     _tflm_build_compile_as_tflm(${target})
   endif()
   _tflm_build_keep_apart(${target})

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way of the data: every stage once, in order. All that the command, CMake and Bazel call."""
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,9 +70,8 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     converted = quantize(options, source, data)
     for note in converted.notes:
         progress.note(note)
-    canonical = canonicalize(converted.flatbuffer, keep_names=options.keep_names)
-    canonical = dataclasses.replace(
-        canonical, inputs=converted.inputs or canonical.inputs, outputs=converted.outputs or canonical.outputs
+    canonical = canonicalize(
+        converted.flatbuffer, keep_names=options.keep_names, inputs=converted.inputs, outputs=converted.outputs
     )
     graph = read_graph(canonical)
     ops = check_ops(graph)

@@ -30,7 +30,13 @@ class Canonical:
     outputs: tuple[str, ...]
 
 
-def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
+def canonicalize(
+    flatbuffer: bytes,
+    *,
+    keep_names: bool = False,
+    inputs: tuple[str, ...] | None = None,
+    outputs: tuple[str, ...] | None = None,
+) -> Canonical:
     """Strip names, metadata and calibration ranges, drop unread buffers, share equal data, align every buffer.
 
     Tensors and operators keep their order. Doing it twice changes nothing.
@@ -38,6 +44,8 @@ def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
     Args:
         flatbuffer: the model.
         keep_names: leave the names of tensors and subgraphs in it.
+        inputs: names of the model's inputs, in the order of the flatbuffer; None: those that it has.
+        outputs: the same of the outputs.
 
     Raises:
         TflmBuildError: the bytes are not a TensorFlow Lite model, or sizes beyond the batch are not fixed.
@@ -45,7 +53,7 @@ def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
     model = load(flatbuffer)
     _refuse_free_sizes(model)
     layers = tuple(_layer_names(subgraph) for subgraph in model.subgraphs)
-    inputs, outputs = _io_names(model)
+    named_inputs, named_outputs = _io_names(model)
 
     model.description = None
     model.signatureDefs = None
@@ -60,7 +68,7 @@ def canonicalize(flatbuffer: bytes, *, keep_names: bool = False) -> Canonical:
         for operator in subgraph.operators or []:
             operator.debugMetadataIndex = -1
     _renumber_buffers(model)
-    return Canonical(store(model), layers, inputs, outputs)
+    return Canonical(store(model), layers, inputs or named_inputs, outputs or named_outputs)
 
 
 def _refuse_free_sizes(model: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tflm_build.describe import Accuracy, Arena, Description
 from tflm_build.errors import TflmBuildError
-from tflm_build.graph import Tensor
+from tflm_build.graph import Tensor, write_shape
 
 __all__ = ["Comparison", "Fact", "Limit", "Measure", "compare", "exceeded", "read_limit"]
 
@@ -186,4 +186,4 @@ def _texts(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
 def _tensor(tensor: Tensor) -> str:
     """Describe an input or output in a few words."""
     scale = f", scale {tensor.scale:.9g}, zero point {tensor.zero_point}" if tensor.scale else ""
-    return f"{tensor.name}: {tensor.type} {'x'.join(map(str, tensor.shape)) or 'scalar'}{scale}"
+    return f"{tensor.name}: {tensor.type} {write_shape(tensor.shape)}{scale}"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Describe a model: from its manifest, or from a source that nothing was built of yet."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +154,7 @@ def _canonical(source: Source) -> Canonical:
         return canonicalize(source.data)
     options = Options(name="model", src=source.location)
     converted = quantize(options, source, {"CALIBRATION": None, "TEST_DATA": None})
-    canonical = canonicalize(converted.flatbuffer)
-    return replace(
-        canonical, inputs=converted.inputs or canonical.inputs, outputs=converted.outputs or canonical.outputs
-    )
+    return canonicalize(converted.flatbuffer, inputs=converted.inputs, outputs=converted.outputs)
 
 
 def _refusal(graph: Graph) -> str | None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model as the later stages see it: tensors and operators as plain values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from tflm_build.canonical import Canonical
 from tflm_build.errors import TflmBuildError
 from tflm_build.flatbuffer import indices, load, op_name, tensor_type_name
 
-__all__ = ["Graph", "Operand", "Operator", "Tensor", "read_graph"]
+__all__ = ["Graph", "Operand", "Operator", "Tensor", "read_graph", "write_shape"]
 
 _DTYPES = {
     "float32": np.float32, "int8": np.int8, "uint8": np.uint8, "int16": np.int16, "int32": np.int32,
@@ -81,6 +82,11 @@ class Graph:
         if types <= {"float32"}:
             return "none"
         return {frozenset({"int8"}): "int8", frozenset({"int16"}): "int16x8"}.get(frozenset(types), "mixed")
+
+
+def write_shape(shape: Sequence[int]) -> str:
+    """Write a shape for people."""
+    return "x".join(map(str, shape)) or "scalar"
 
 
 def read_graph(canonical: Canonical) -> Graph:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tflm_build.run_litert import reference_interpreter
+
 __all__ = ["run"]
 
 Array = np.ndarray[Any, Any]
@@ -54,14 +56,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 def _follow(flatbuffer: bytes, inputs: Sequence[Array], tensors: Sequence[int]) -> Any:
     """Yield for each sample what the tensors hold after a run."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_content=flatbuffer,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=True,
-        num_threads=1,
-    )
+    interpreter = reference_interpreter(flatbuffer, keep_tensors=True)
     interpreter.allocate_tensors()
     details = interpreter.get_input_details()
     for sample in zip(*inputs, strict=True):

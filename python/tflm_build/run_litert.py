@@ -5,7 +5,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["run"]
+__all__ = ["reference_interpreter", "run"]
+
+
+def reference_interpreter(flatbuffer: bytes, *, keep_tensors: bool = False) -> Any:
+    """Open a model on LiteRT's reference kernels, with nothing allocated yet.
+
+    Args:
+        flatbuffer: the model.
+        keep_tensors: leave all tensors as they were written, to be read after a run.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    return Interpreter(
+        model_content=flatbuffer,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=keep_tensors,
+        num_threads=1,
+    )
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -18,14 +35,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `outputs`: per output an array (vectors, *shape); or `trace`: the tensors.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_content=request["flatbuffer"],
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors="trace" in request,
-        num_threads=1,
-    )
+    interpreter = reference_interpreter(request["flatbuffer"], keep_tensors="trace" in request)
     interpreter.allocate_tensors()
     places = [detail["index"] for detail in interpreter.get_input_details()]
     results = [detail["index"] for detail in interpreter.get_output_details()]

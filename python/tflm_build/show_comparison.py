@@ -13,9 +13,7 @@ from tflm_build.compare import Comparison, Measure
 from tflm_build.escape import escape
 from tflm_build.show_table import show_table
 
-__all__ = ["FORMATS", "show_comparison"]
-
-FORMATS: Final = ("text", "markdown", "json")
+__all__ = ["show_comparison"]
 
 _COLUMNS: Final = ("what", "before", "after", "change")
 
@@ -26,7 +24,7 @@ def show_comparison(comparison: Comparison, faults: Sequence[str], form: str) ->
     Args:
         comparison: of two models.
         faults: the limits that are exceeded.
-        form: one of FORMATS.
+        form: text, markdown or json.
     """
     if form == "json":
         content = {**dataclasses.asdict(comparison), "exceeded": list(faults)}

@@ -11,7 +11,7 @@ from tflm_build.describe import Description
 from tflm_build.describe_layers import End, Layer
 from tflm_build.escape import escape
 from tflm_build.estimate import Estimate
-from tflm_build.graph import Tensor
+from tflm_build.graph import Tensor, write_shape
 from tflm_build.read_quantity import write_quantity
 from tflm_build.show_table import show_table
 
@@ -65,7 +65,7 @@ def _show_tensors(description: Description) -> None:
 def _tensor(tensor: Tensor) -> tuple[str, ...]:
     """Return the cells of a tensor."""
     quantized = (f"{tensor.scale:.9g}", str(tensor.zero_point)) if tensor.scale else ("", "")
-    return (tensor.name, tensor.type, _shape(tensor.shape), *quantized)
+    return (tensor.name, tensor.type, write_shape(tensor.shape), *quantized)
 
 
 def _show_layers(description: Description, estimate: Estimate | None) -> None:
@@ -95,12 +95,7 @@ def _layer(index: int, layer: Layer, lacking: set[str]) -> list[str]:
 
 def _ends(ends: list[End] | tuple[End, ...]) -> str:
     """Write the shapes of tensors."""
-    return " + ".join(_shape(end.shape) for end in ends)
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    """Write a shape."""
-    return "x".join(map(str, shape)) or "scalar"
+    return " + ".join(write_shape(end.shape) for end in ends)
 
 
 def _estimated(description: Description, estimate: Estimate) -> Iterator[tuple[str, str]]:

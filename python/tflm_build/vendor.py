@@ -33,8 +33,9 @@ def vendor(folder: Path) -> tuple[Path, ...]:
         TflmBuildError: the folder holds something else, or cannot be written to.
     """
     root = package_root()
-    others = sorted(path.name for path in folder.iterdir() if path.name not in _PARTS) if folder.is_dir() else []
-    if others or (folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file()):
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    others = [name for name in names if name not in _PARTS]
+    if others or (names and not (folder / _MARK).is_file()):
         what = f"'{others[0]}'" if others else "something else than an earlier copy"
         msg = f"FOLDER '{folder}' holds {what}; allowed: a new or empty folder, or an earlier copy; choose another"
         raise TflmBuildError(msg)

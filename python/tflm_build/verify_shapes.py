@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tflm_build.child import Task, run_in_child
 from tflm_build.errors import TflmBuildError
+from tflm_build.run_litert import reference_interpreter
 
 __all__ = ["run", "verify_shapes"]
 
@@ -41,14 +42,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `fault`: what is wrong with the bytes or with a shape; nothing if both are right.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
     try:
-        interpreter = Interpreter(
-            model_content=request["flatbuffer"],
-            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-            num_threads=1,
-        )
+        interpreter = reference_interpreter(request["flatbuffer"])
         declared = {detail["index"]: detail["shape"].tolist() for detail in interpreter.get_tensor_details()}
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from interpreters import ROOT, Run
+from terminal import read_to_end
 
 import tflm_build as package
 from tflm_build.cli import _EMITTED
@@ -57,17 +58,8 @@ def test_a_terminal_gets_a_bar(cnn: Path, tmp_path: Path) -> None:
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
     ) as process:
         os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                chunk = os.read(ours, 4096)
-            except OSError:  # Linux reports the end of a terminal so
-                break
-            if not chunk:
-                break
-            shown += chunk
+        shown = read_to_end(ours)
         output = process.stdout.read() if process.stdout else b""
-    os.close(ours)
     assert process.returncode == 0
     assert output.startswith(b"cnn: ")
     assert "━".encode() in shown

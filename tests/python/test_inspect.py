@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hand_made import Model, Op, Tensor, flatbuffer
 from interpreters import HELLO_WORLD, Run, read_manifest
+from terminal import read_to_end
 
 from tflm_build.describe import describe
 from tflm_build.flatbuffer import load, store
@@ -208,16 +209,7 @@ def test_names_with_markup_are_escaped_on_a_terminal(tmp_path: Path) -> None:
     environment = {**os.environ, "TERM": "dumb", "COLUMNS": "400", "NO_COLOR": "1"}
     with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment):
         os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                chunk = os.read(ours, 4096)
-            except OSError:  # Linux reports the end of a terminal so
-                break
-            if not chunk:
-                break
-            shown += chunk
-    os.close(ours)
+        shown = read_to_end(ours)
     text = shown.decode().replace("\r\n", "\n")
     assert text.count(SHOWN) >= 6
     assert "━" in text

@@ -2,12 +2,15 @@
 """The manifest is what its published schema says, and says where each number comes from."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from interpreters import ROOT, read_manifest
+
+from tflm_build.measure import INTERPRETER_SIZE
 
 SCHEMA = json.loads((ROOT / "docs" / "manifest.schema.json").read_text())
 
@@ -22,6 +25,11 @@ def test_a_manifest_is_valid(folder: str, request: pytest.FixtureRequest) -> Non
 def test_the_schema_refuses_what_is_not_in_it(change: dict[str, Any], hello_world: Path) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(read_manifest(hello_world) | change, SCHEMA, jsonschema.Draft202012Validator)
+
+
+def test_the_runtime_has_as_much_for_the_interpreter() -> None:
+    header = (ROOT / "runtime" / "include" / "tflm_build" / "model.h").read_text()
+    assert re.findall(r"^#define TFLM_INTERPRETER_SIZE (\d+)$", header, re.MULTILINE) == [str(INTERPRETER_SIZE)]
 
 
 def test_numbers_agree_with_each_other(cnn: Path) -> None:

@@ -10,23 +10,18 @@ from pathlib import Path
 
 import pytest
 from tiny_models import (
-    DENSE_INPUT,
+    DENSE_DEFINES,
     MODELS,
     ROOT,
     RUNTIME,
     SANITIZE,
     c_source,
     compile_c,
-    dense_expected,
     run,
 )
 from vendor_tflm import NATIVE, RENAMED, SOURCES, compile_cxx, link, undefined_symbols
 
 HERE = Path(__file__).parent
-EXPECTED = [
-    f"-DDENSE_INPUT={','.join(map(str, DENSE_INPUT))}",
-    f"-DDENSE_EXPECTED={','.join(map(str, dense_expected()))}",
-]
 
 
 def compile_runtime(folder: Path, *flags: str, renamed: str = RENAMED) -> list[Path]:
@@ -118,7 +113,7 @@ class Programs:
         """Return a program, compiled when it is first wanted."""
         program = self._folder / name
         if not program.exists():
-            source = compile_c(self._folder / f"{name}.o", "-c", *self._flags, *EXPECTED, HERE / f"{name}.c")
+            source = compile_c(self._folder / f"{name}.o", "-c", *self._flags, *DENSE_DEFINES, HERE / f"{name}.c")
             link(program, *self._flags, source, *self._shared)
         return program
 

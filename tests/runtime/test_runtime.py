@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tiny_models import (
-    DENSE_INPUT,
+    DENSE_DEFINES,
     MODELS,
     ROOT,
     RUNTIME,
@@ -64,11 +64,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def programs(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> dict[str, Path]:
     """Return the scenario programs, with the sanitizers and a helper that counts as hung after some seconds."""
     folder = tmp_path_factory.mktemp("programs")
-    defines = [
-        "-DTFLM_BUILD_HOST_TIMEOUT=10",
-        f"-DDENSE_INPUT={','.join(map(str, DENSE_INPUT))}",
-        f"-DDENSE_EXPECTED={','.join(map(str, dense_expected()))}",
-    ]
+    defines = ["-DTFLM_BUILD_HOST_TIMEOUT=10", *DENSE_DEFINES]
     return {
         name: compile_c(folder / name, *SANITIZE, *defines, HERE / f"{name}.c", *models.values(), *SOURCES)
         for name in ("sessions", "refusals")
@@ -90,11 +86,9 @@ def test_session(programs: dict[str, Path], scenario: str) -> None:
 @pytest.mark.parametrize("scenario", ["answers", "killed", "two_sessions", "closed"])
 def test_valgrind_finds_nothing(scenario: str, models: dict[str, Path], tmp_path: Path) -> None:
     """Read nothing that was not written, write nothing outside, and keep neither memory nor descriptors."""
-    defines = [
-        f"-DDENSE_INPUT={','.join(map(str, DENSE_INPUT))}",
-        f"-DDENSE_EXPECTED={','.join(map(str, dense_expected()))}",
-    ]
-    program = compile_c(tmp_path / "sessions", "-g", "-O1", *defines, HERE / "sessions.c", *models.values(), *SOURCES)
+    program = compile_c(
+        tmp_path / "sessions", "-g", "-O1", *DENSE_DEFINES, HERE / "sessions.c", *models.values(), *SOURCES
+    )
     words = succeed(run("valgrind", "--error-exitcode=9", "--leak-check=full", "--track-fds=yes", program, scenario))
     assert "ERROR SUMMARY: 0 errors" in words
     assert "FILE DESCRIPTORS: 3 open (3 std) at exit" in words
@@ -188,8 +182,7 @@ def test_macros_name_python(tmp_path: Path, models: dict[str, Path]) -> None:
         "-O2",
         f'-DTFLM_BUILD_PYTHON="{python}"',
         f'-DTFLM_BUILD_PYTHONPATH="{folder}"',
-        f"-DDENSE_INPUT={','.join(map(str, DENSE_INPUT))}",
-        f"-DDENSE_EXPECTED={','.join(map(str, dense_expected()))}",
+        *DENSE_DEFINES,
         HERE / "sessions.c",
         *models.values(),
         *SOURCES,

@@ -73,6 +73,13 @@ def dense_expected(values: tuple[int, ...] = DENSE_INPUT) -> list[int]:
     return [int(value) for value in np.clip(np.rint(real / 2.0) - 5, -128, 127)]
 
 
+DENSE_DEFINES = [
+    f"-DDENSE_INPUT={','.join(map(str, DENSE_INPUT))}",
+    f"-DDENSE_EXPECTED={','.join(map(str, dense_expected()))}",
+]
+"""For the scenarios in C: an input of that model, and what it answers."""
+
+
 def _pair() -> Model:
     """Return a float model with two inputs and two outputs: their sum and their product."""
     tensors = [Tensor(name, (1, 5), "float32") for name in ("a", "b", "sum", "product")]
