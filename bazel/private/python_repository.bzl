@@ -7,7 +7,7 @@ REPOSITORY = "tflm_build_toolchain"
 
 # Nothing from the user's environment decides what the converter imports.
 _LAUNCHER = """\
-#!{python} -E
+{start}
 from tflm_build.worker import main
 
 main()
@@ -33,8 +33,9 @@ toolchain(
 )
 """
 
-# What the kernel's #! takes for sure.
-_LONGEST_PATH = 120
+# A line that begins with #!, as long as every kernel takes it, and what cannot be quoted in it or in a define of C.
+_LONGEST_START = 125
+_NOT_QUOTED = ["\"", "'", "\\", "$", "\n"]
 
 _CPUS = {"aarch64": "aarch64", "amd64": "x86_64", "arm64": "aarch64", "x86_64": "x86_64"}
 
@@ -56,10 +57,15 @@ def _candidates(repository_ctx):
             candidates.append(str(found))
     return candidates
 
+def _start(python):
+    """Return the first line of the launcher. The kernel itself takes what is behind a space for an argument."""
+    return "#!{} -E".format("/usr/bin/env -S \"{}\"".format(python) if " " in python else python)
+
 def _refusal(repository_ctx, python):
     """Say why a Python does not serve; None and what it has if it does."""
-    if not python.startswith("/") or len(python) > _LONGEST_PATH or " " in python:
-        return "allowed: an absolute path of at most {} characters without spaces".format(_LONGEST_PATH), ""
+    longest = _LONGEST_START - len(_start(python)) + len(python)
+    if not python.startswith("/") or len(python) > longest or any([letter in python for letter in _NOT_QUOTED]):
+        return "allowed: an absolute path of at most {} characters, without quotes, \\ and $".format(longest), ""
     if not repository_ctx.path(python).exists:
         return "there is no such file", ""
     result = repository_ctx.execute([python, "-E", "-m", "tflm_build.freeze"])
@@ -92,7 +98,7 @@ def _python_repository_impl(repository_ctx):
             VERSION,
         ) + "or pass --repo_env=TFLM_BUILD_PYTHON=<the Python that has it>"
         attributes = ["error = " + repr(error)]
-    repository_ctx.file("tflm-build", _LAUNCHER.format(python = python))
+    repository_ctx.file("tflm-build", _LAUNCHER.format(start = _start(python)))
     repository_ctx.file("versions.txt", versions, executable = False)
     repository_ctx.file("python.bzl", "\"\"\"Where the Python is.\"\"\"\n\nPYTHON = {}\n".format(repr(python)), executable = False)
     os = "osx" if repository_ctx.os.name.startswith("mac") else "linux"

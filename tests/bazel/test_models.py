@@ -153,10 +153,21 @@ def test_a_python_without_the_package(workspace: Workspace) -> None:
     )
 
 
+def test_a_python_in_a_folder_with_a_space(workspace: Workspace, tmp_path: Path) -> None:
+    """It converts, and is what the host backend starts."""
+    python = tmp_path / "a folder" / "python3"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    run = workspace.bazel("test", "//models:dense_test", python=str(python))
+    assert "Executed 1 out of 1 test: 1 test passes" in run.words
+    assert run.runners() == ["worker"]
+
+
 def test_versions_that_have_changed(workspace: Workspace, tmp_path: Path) -> None:
     """Nothing is made, and cached, with other versions than those in the action's key."""
     python = tmp_path / "python3"
-    python.write_text(f'#!/bin/sh\necho "numpy==0.0.1"\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\necho "numpy==0.0.1"\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     words = workspace.bazel("build", "//models:dense", check=False, python=str(python)).words
     assert (
