@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The example as a user finds it: its model, its firmware, its tests."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+from projects import checkout_files
 from workspaces import EXAMPLE, ROOT, Workspace, served
 
 
-def test_the_example(tmp_path: Path) -> None:
-    with served(Workspace(EXAMPLE, tmp_path / "base")) as workspace:
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Copy the project: Bazel itself refuses a workspace below a folder with a space, where this one may lie."""
+    for file in checkout_files():
+        (tmp_path / "checkout" / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / "checkout" / file)
+    return tmp_path / "checkout"
+
+
+def test_the_example(checkout: Path, tmp_path: Path) -> None:
+    with served(Workspace(checkout / EXAMPLE.relative_to(ROOT), tmp_path / "base")) as workspace:
         workspace.bazel("build", "//fw:model")
         assert len(workspace.emitted("fw", "model")) == 10
         words = workspace.bazel("test", "//...").words
@@ -20,7 +32,7 @@ def test_the_example(tmp_path: Path) -> None:
         assert lines[0].startswith("sine of 0.000 is ")
 
 
-def test_the_root(tmp_path: Path) -> None:
+def test_the_root(checkout: Path, tmp_path: Path) -> None:
     """The project itself is a workspace, of the rules and the runtime."""
-    with served(Workspace(ROOT, tmp_path / "base")) as workspace:
+    with served(Workspace(checkout, tmp_path / "base")) as workspace:
         workspace.bazel("build", "//...")
