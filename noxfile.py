@@ -6,7 +6,7 @@ import sys
 
 import nox
 
-__all__ = ["bench", "demo", "lint", "tests"]
+__all__ = ["bench", "demo", "docs", "lint", "tests"]
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "none"
@@ -40,6 +40,13 @@ def tests(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the compiler and the code that it emits; arguments go to the benchmarks."""
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, with warnings as errors; arguments go to Sphinx."""
+    options = ["--fail-on-warning", "--keep-going", "--quiet"]
+    session.run("sphinx-build", *options, *session.posargs, "docs", "build/docs")
 
 
 @nox.session

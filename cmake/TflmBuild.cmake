@@ -1,86 +1,145 @@
 # SPDX-License-Identifier: Apache-2.0
-#[=[
-Build trained models into firmware.
+#[=[.rst:
+.. cmake:command:: add_tflm_model
 
-add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
-               [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
-               [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
-               [EMBED auto|array|incbin] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
-               [UNSAFE_DESERIALIZE])
+  Compile a trained model at build time, whenever the model, its data or the converter changes.
 
-  Compile a trained model at build time, whenever the model, its data or the converter changes, and make the targets
+  .. code-block:: cmake
 
-    <name>              static library: the const data and the descriptor; brings its headers and the runtime
-    tflm_build::<name>  alias of it
-    <name>_generate     the conversion alone
-    <name>_golden       static library: golden vectors for tests
+    add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
+                   [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
+                   [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
+                   [EMBED auto|array|incbin] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
+                   [UNSAFE_DESERIALIZE])
 
-  SRC                 the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function
-  QUANTIZE            integers that the model computes with; none, the default, keeps what the source has
-  IO_TYPE             element type of inputs and outputs of a quantized model: auto is its integer type
-  CALIBRATION         representative data, required to quantize: .npz with one array per input, .npy, a folder of
-                      .npy files or images, module.py:function that yields samples, or random:<n> for trials
-  TEST_DATA           data that golden inputs are taken from and accuracy is worked out on; the calibration data if
-                      left out
-  MAX_LSB             largest difference from LiteRT's reference kernels, in steps of the output
-  MAX_FLOAT_ERROR     largest difference from the float model, in real numbers
-  MIN_TOP1            smallest share of samples whose largest output is the label's, or the float model's
-  MAX_FLASH           budget of flash for the model's data, such as 32K
-  MAX_ARENA           budget of the arena, such as 16K
-  MAX_MACS            budget of multiply-accumulates of one invocation, such as 3M
-  PLAN                auto, the default: plan the arena offline where TFLM's own planner wastes some
-  EMBED               how the data gets into the program: a C array, or the assembler's .incbin, which compiles in no time;
-                      auto, the default, is incbin where the toolchain has it
-  SECTION             linker section of the data; that of constants if left out
-  ALIGN               alignment of the data in bytes, a power of two from 16, the default, to 4096
-  KEEP_NAMES          keep the names of tensors in the model, for debugging
-  REPORT              write a page about the model as well, <name>.html beside its manifest
-  UNSAFE_DESERIALIZE  let Keras run code that lies in the source, as Lambda layers do
+  It makes the targets
+
+  ``<name>``
+    static library: the const data and the descriptor; brings its headers and the runtime
+  ``tflm_build::<name>``
+    alias of it
+  ``<name>_generate``
+    the conversion alone
+  ``<name>_golden``
+    static library: golden vectors for tests
+
+  and takes
+
+  ``SRC``
+    the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function
+  ``QUANTIZE``
+    integers that the model computes with; ``none``, the default, keeps what the source has
+  ``IO_TYPE``
+    element type of inputs and outputs of a quantized model: ``auto`` is its integer type
+  ``CALIBRATION``
+    representative data, required to quantize: .npz with one array per input, .npy, a folder of .npy files or images,
+    module.py:function that yields samples, or random:<n> for trials
+  ``TEST_DATA``
+    data that golden inputs are taken from and accuracy is worked out on; the calibration data if left out
+  ``MAX_LSB``
+    largest difference from LiteRT's reference kernels, in steps of the output
+  ``MAX_FLOAT_ERROR``
+    largest difference from the float model, in real numbers
+  ``MIN_TOP1``
+    smallest share of samples whose largest output is the label's, or the float model's
+  ``MAX_FLASH``
+    budget of flash for the model's data, such as 32K
+  ``MAX_ARENA``
+    budget of the arena, such as 16K
+  ``MAX_MACS``
+    budget of multiply-accumulates of one invocation, such as 3M
+  ``PLAN``
+    ``auto``, the default: plan the arena offline where TFLM's own planner wastes some
+  ``EMBED``
+    how the data gets into the program: a C array, or the assembler's .incbin, which compiles in no time; ``auto``, the
+    default, is ``incbin`` where the toolchain has it
+  ``SECTION``
+    linker section of the data; that of constants if left out
+  ``ALIGN``
+    alignment of the data in bytes, a power of two from 16, the default, to 4096
+  ``KEEP_NAMES``
+    keep the names of tensors in the model, for debugging
+  ``REPORT``
+    write a page about the model as well, <name>.html beside its manifest
+  ``UNSAFE_DESERIALIZE``
+    let Keras run code that lies in the source, as Lambda layers do
 
   Relative files are looked for in the source folder, then, for files that the build makes, in the binary folder. Where
-  another target makes the file, add_dependencies(<name>_generate <target>) says so.
+  another target makes the file, ``add_dependencies(<name>_generate <target>)`` says so.
 
-  Rules of your own find what was made in properties of the target <name>, each of them the path of a file:
+  Rules of your own find what was made in properties of the target ``<name>``, each of them the path of a file:
 
-    TFLM_MANIFEST    what each stage found, as JSON
-    TFLM_TFLITE      the model as it is shipped
-    TFLM_ARENA_SIZE  the number of bytes of the arena, known only once the model is built
+  ``TFLM_MANIFEST``
+    what each stage found, as JSON
+  ``TFLM_TFLITE``
+    the model as it is shipped
+  ``TFLM_ARENA_SIZE``
+    the number of bytes of the arena, known only once the model is built
 
-tflm_add_model_test(<name> [MODEL <model>] [BACKEND native|host] [EMULATOR <command> [<argument>...]])
+.. cmake:command:: tflm_add_model_test
 
-  Add the CTest <name>.golden: a C program, <name>_golden_test, runs the golden vectors through the runtime and
-  compares. When cross compiling, it runs in CMAKE_CROSSCOMPILING_EMULATOR.
+  Add the CTest ``<name>.golden``: a C program, ``<name>_golden_test``, runs the golden vectors through the runtime and
+  compares. When cross compiling, it runs in ``CMAKE_CROSSCOMPILING_EMULATOR``.
 
-  MODEL     the model to test; <name> if left out
-  BACKEND   native links your TFLM, host asks the interpreter of the Python package; that of the build if left out
-  EMULATOR  command line that the program is put behind
+  .. code-block:: cmake
 
-tflm_verify_image(TARGET <executable> MODELS <model>... [POST_BUILD])
+    tflm_add_model_test(<name> [MODEL <model>] [BACKEND native|host] [EMULATOR <command> [<argument>...]])
 
-  Add the CTest <executable>.verify: it reads the models out of the linked image and checks their bytes, alignment and
-  place, and that TFLM gives the golden answers with them.
+  ``MODEL``
+    the model to test; ``<name>`` if left out
+  ``BACKEND``
+    ``native`` links your TFLM, ``host`` asks the interpreter of the Python package; that of the build if left out
+  ``EMULATOR``
+    command line that the program is put behind
 
-  TARGET      the executable
-  MODELS      the models that are linked into it
-  POST_BUILD  check each time the executable is linked, instead of in a test: a failure fails the build
+.. cmake:command:: tflm_verify_image
 
-TFLM_PROVIDER says where TensorFlow Lite for Microcontrollers (TFLM) comes from, once in a build. The target
-tflm_build::tflm has what was found; one line of the output of CMake says what that is.
+  Add the CTest ``<executable>.verify``: it reads the models out of the linked image and checks their bytes, alignment
+  and place, and that TFLM gives the golden answers with them.
 
-  auto    the default: the first of target, root and source that there is; else host, or none when cross compiling
-  target  a target of the project: TFLM_TARGET names it; those of pico-tflmicro, esp-tflite-micro and Zephyr are known
-  root    a folder with headers and a library: TFLM_ROOT; TFLM_LIBRARY names the library where there are several
-  source  a folder that upstream's create_tflm_tree.py wrote: TFLM_SOURCE_DIR; compiled with the project's toolchain
-  host    the interpreter of the Python package, in a helper process: to run firmware code on a developer's machine
-  none    data, headers and descriptors alone
+  .. code-block:: cmake
 
-A model is installed and exported together with tflm_build_runtime, the target of the runtime; TFLM_BUILD_INCLUDE_DIR is
-the folder of the runtime's headers.
+    tflm_verify_image(TARGET <executable> MODELS <model>... [POST_BUILD])
 
-Variables that may be set before the package is found:
+  ``TARGET``
+    the executable
+  ``MODELS``
+    the models that are linked into it
+  ``POST_BUILD``
+    check each time the executable is linked, instead of in a test: a failure fails the build
 
-  TFLM_BUILD_PYTHON  the Python interpreter that has the package tflm_build; found if not set
-  TFLM_BUILD_JOBS    conversions that Ninja runs at once; as many as the machine has memory for if not set
+.. cmake:variable:: TFLM_PROVIDER
+
+  Where TensorFlow Lite for Microcontrollers (TFLM) comes from, once in a build. The target ``tflm_build::tflm`` has
+  what was found; one line of the output of CMake says what that is.
+
+  ``auto``
+    the default: the first of ``target``, ``root`` and ``source`` that there is; else ``host``, or ``none`` when cross
+    compiling
+  ``target``
+    a target of the project: ``TFLM_TARGET`` names it; those of pico-tflmicro, esp-tflite-micro and Zephyr are known
+  ``root``
+    a folder with headers and a library: ``TFLM_ROOT``; ``TFLM_LIBRARY`` names the library where there are several
+  ``source``
+    a folder that upstream's create_tflm_tree.py wrote: ``TFLM_SOURCE_DIR``; compiled with the project's toolchain
+  ``host``
+    the interpreter of the Python package, in a helper process: to run firmware code on a developer's machine
+  ``none``
+    data, headers and descriptors alone
+
+.. cmake:variable:: TFLM_BUILD_INCLUDE_DIR
+
+  The folder of the runtime's headers. The runtime's target is ``tflm_build_runtime``, which is installed and exported
+  together with the models.
+
+.. cmake:variable:: TFLM_BUILD_PYTHON
+
+  May be set before the package is found: the Python interpreter that has the package ``tflm_build``.
+
+.. cmake:variable:: TFLM_BUILD_JOBS
+
+  May be set before the package is found: conversions that Ninja runs at once; as many as the machine has memory for if
+  not set.
 #]=]
 include_guard(GLOBAL)
 

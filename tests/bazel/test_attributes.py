@@ -57,8 +57,8 @@ def test_every_option_is_an_attribute() -> None:
 
 
 def test_every_attribute_is_documented() -> None:
-    page = (ROOT / "docs" / "bazel.md").read_text()
+    page = (ROOT / "docs" / "reference" / "bazel.md").read_text()
     for name, facts in PUBLIC.items():
         assert facts["doc"].strip(), name
         line = " ".join(facts["doc"].split())
-        assert f"| `{name}` | {line} |" in page, f"docs/bazel.md lacks: | `{name}` | {line} |"
+        assert f"| `{name}` | {line} |" in page, f"docs/reference/bazel.md lacks: | `{name}` | {line} |"

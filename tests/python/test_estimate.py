@@ -80,7 +80,8 @@ def test_every_number_has_its_source() -> None:
 
 
 def test_the_reference_names_the_cores() -> None:
-    row = next(line for line in (ROOT / "docs" / "reference.md").read_text().splitlines() if "| `--target` |" in line)
+    page = (ROOT / "docs" / "reference" / "estimates.md").read_text()
+    row = next(line for line in page.splitlines() if "| `--target` |" in line)
     named = re.findall(r"`([a-z0-9-]+)`", row.partition("cores:")[2].partition(" | ")[0])
     assert named == list(dict.fromkeys(rate.core for rate in rates()))
 

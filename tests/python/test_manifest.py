@@ -12,7 +12,7 @@ from interpreters import ROOT, read_manifest
 
 from tflm_build.measure import INTERPRETER_SIZE
 
-SCHEMA = json.loads((ROOT / "docs" / "manifest.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "docs" / "reference" / "manifest.schema.json").read_text())
 
 
 @pytest.mark.parametrize("folder", ["hello_world", "cnn"])

@@ -11,12 +11,18 @@ extern "C" {
 
 /** `count` vectors; each pointer is to `count * bytes` bytes of one tensor, vector after vector. */
 typedef struct tflm_golden {
+  /** the model that the vectors are for */
   const tflm_model *model;
+  /** number of vectors */
   size_t count;
-  const void *const *inputs;    /**< one pointer per input of the model */
-  const void *const *outputs;   /**< one per output: what TensorFlow Lite for Microcontrollers answered */
-  const void *const *reference; /**< one per output: what LiteRT's reference kernels answered */
-  const double *tolerance; /**< one per output: largest allowed difference from the reference, in the element's unit */
+  /** one pointer per input of the model */
+  const void *const *inputs;
+  /** one per output: what TensorFlow Lite for Microcontrollers answered */
+  const void *const *outputs;
+  /** one per output: what LiteRT's reference kernels answered */
+  const void *const *reference;
+  /** one per output: largest allowed difference from the reference, in the element's unit */
+  const double *tolerance;
 } tflm_golden;
 
 #ifdef __cplusplus

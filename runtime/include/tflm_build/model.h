@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TFLM_BUILD_MODEL_H_
+#define TFLM_BUILD_MODEL_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
 /**
- * Run a model that tflm-build has compiled. C99, no heap.
+ * Run a model that tflm-build has compiled. C99, no heap::
  *
  *     static TFLM_ALIGNED uint8_t arena[HELLO_WORLD_ARENA_SIZE];
  *     tflm_session session;
@@ -17,11 +23,6 @@
  *
  * The same calls serve every backend; which one answers is decided by what is linked.
  */
-#ifndef TFLM_BUILD_MODEL_H_
-#define TFLM_BUILD_MODEL_H_
-
-#include <stddef.h>
-#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,36 +53,59 @@ extern "C" {
 
 /** What every function of this header reports. */
 typedef enum tflm_status {
+  /** done */
   TFLM_OK = 0,
-  TFLM_INVALID_ARGUMENT,    /**< a null pointer, an unknown flag, or an arena that is not aligned */
-  TFLM_INVALID_MODEL,       /**< the descriptor is of another version, or damaged */
-  TFLM_CORRUPT_DATA,        /**< the model's bytes do not have the CRC-32 that the descriptor states */
-  TFLM_ARENA_TOO_SMALL,     /**< the interpreter could not allocate the model in this arena */
-  TFLM_NOT_OPEN,            /**< the session was never opened, or is closed */
-  TFLM_BACKEND_UNAVAILABLE, /**< the interpreter could not be started */
-  TFLM_BACKEND_FAILED,      /**< the interpreter refused the model or the call */
-  TFLM_BACKEND_DIED         /**< the interpreter's process ended, or gave no answer in time */
+  /** a null pointer, an unknown flag, or an arena that is not aligned */
+  TFLM_INVALID_ARGUMENT,
+  /** the descriptor is of another version, or damaged */
+  TFLM_INVALID_MODEL,
+  /** the model's bytes do not have the CRC-32 that the descriptor states */
+  TFLM_CORRUPT_DATA,
+  /** the interpreter could not allocate the model in this arena */
+  TFLM_ARENA_TOO_SMALL,
+  /** the session was never opened, or is closed */
+  TFLM_NOT_OPEN,
+  /** the interpreter could not be started */
+  TFLM_BACKEND_UNAVAILABLE,
+  /** the interpreter refused the model or the call */
+  TFLM_BACKEND_FAILED,
+  /** the interpreter's process ended, or gave no answer in time */
+  TFLM_BACKEND_DIED
 } tflm_status;
 
 /** Element types of a tensor, numbered as in the TensorFlow Lite schema. */
 typedef enum tflm_type {
+  /** IEEE 754, 4 bytes */
   TFLM_FLOAT32 = 0,
+  /** 4 bytes */
   TFLM_INT32 = 2,
+  /** 1 byte, as older quantized models have it */
   TFLM_UINT8 = 3,
+  /** 8 bytes */
   TFLM_INT64 = 4,
+  /** 1 byte, 0 or 1 */
   TFLM_BOOL = 6,
+  /** 2 bytes: activations of int16x8 */
   TFLM_INT16 = 7,
+  /** 1 byte */
   TFLM_INT8 = 9
 } tflm_type;
 
 /** An input or output tensor. `real = scale * (element - zero_point)`; scale 0: not quantized. */
 typedef struct tflm_tensor {
+  /** as the model names it */
   const char *name;
-  const int32_t *shape; /**< `rank` dimensions, batch first */
+  /** `rank` dimensions, batch first */
+  const int32_t *shape;
+  /** number of dimensions */
   size_t rank;
+  /** of each element */
   tflm_type type;
+  /** of all elements */
   size_t bytes;
+  /** real numbers to a step of the element, or 0 */
   float scale;
+  /** the element that stands for 0.0 */
   int32_t zero_point;
 } tflm_tensor;
 
@@ -92,18 +116,30 @@ typedef struct tflm_tensor {
 
 /** Describes a model; tflm-build writes one per model, in flash, as `<name>_model`. */
 typedef struct tflm_model {
-  uint32_t magic;   /**< TFLM_MODEL_MAGIC */
-  uint32_t version; /**< TFLM_MODEL_VERSION */
+  /** TFLM_MODEL_MAGIC */
+  uint32_t magic;
+  /** TFLM_MODEL_VERSION */
+  uint32_t version;
+  /** as the build names it */
   const char *name;
-  const unsigned char *data; /**< the TensorFlow Lite flatbuffer, aligned to TFLM_ALIGNMENT */
-  size_t data_size;          /**< bytes */
-  uint32_t data_crc32;       /**< CRC-32 (IEEE 802.3) of the data */
-  size_t arena_size;         /**< bytes that an arena needs on a 64-bit host: no 32-bit target needs more */
+  /** the TensorFlow Lite flatbuffer, aligned to TFLM_ALIGNMENT */
+  const unsigned char *data;
+  /** bytes */
+  size_t data_size;
+  /** CRC-32 (IEEE 802.3) of the data */
+  uint32_t data_crc32;
+  /** bytes that an arena needs on a 64-bit host: no 32-bit target needs more */
+  size_t arena_size;
+  /** `input_count` of them */
   const tflm_tensor *inputs;
+  /** number of inputs */
   size_t input_count;
+  /** `output_count` of them */
   const tflm_tensor *outputs;
+  /** number of outputs */
   size_t output_count;
-  const void *(*op_resolver)(void); /**< returns a `tflite::MicroOpResolver *` for the native backend, else NULL */
+  /** returns a `tflite::MicroOpResolver *` for the native backend, else NULL */
+  const void *(*op_resolver)(void);
 } tflm_model;
 
 /** A model that runs in a caller's memory. The fields belong to the runtime. */
@@ -112,8 +148,8 @@ typedef struct tflm_session {
   const tflm_model *model;
   unsigned char *arena;
   size_t arena_size;
-  void *pointer;      /**< of the backend */
-  intptr_t handle[2]; /**< of the backend */
+  void *pointer;      /* of the backend */
+  intptr_t handle[2]; /* of the backend */
 } tflm_session;
 
 /** Flag of tflm_check() and tflm_open(): compare the model's bytes with their CRC-32. */

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every page of the documentation is followed, from top to bottom, in a folder of its own.
+
+Stand-ins, for what cannot be had without a network, are named where they are given: in GIVEN.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blocks import PAGES, ROOT, Block, read_blocks
+
+# What a page's reader has before: name in the folder, and where it comes from.
+GIVEN: dict[str, dict[str, str]] = {
+    "README.md": {
+        "dev": "dev",
+        "hello_world.keras": "examples/hello_world/hello_world.keras",
+        "calibration.npz": "examples/hello_world/calibration.npz",
+    },
+}
+# This test is what the command runs.
+INSTEAD = {"./dev test": "./dev test --collect-only -q tests/docs/test_pages.py"}
+# Bazel refuses a workspace whose path has a space.
+BAZEL = {"bazel.md", "getting_started_bazel.md"}
+# Of one block, in seconds; none takes a fifth of it.
+LIMIT = 600
+
+WITH_BLOCKS = [page for page in PAGES if "```" in page.read_text("utf-8")]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Give a user of the project's environment: pip sees what is installed, and no network; so does Bazel."""
+    home = tmp_path / "home"
+    home.mkdir()
+    offline = [f"{name}={ROOT}/bazel/offline/{name}" for name in ("rules_cc", "rules_java", "remote_coverage_tools")]
+    overrides = [f"build --override_repository={each}" for each in (f"tflm_build={ROOT}", *offline)]
+    startup = ["startup --max_idle_secs=120 --host_jvm_args=-Xmx600m", f"startup --output_base={tmp_path}/base"]
+    (home / ".bazelrc").write_text("\n".join([*startup, *overrides, ""]))
+    variables = {"HOME": str(home), "PIP_NO_INDEX": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "132"}
+    yield {**os.environ, **variables}
+    shutil.rmtree(tmp_path / "base", ignore_errors=True)
+
+
+def run(script: str, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Run commands as a user types them, but stop at the first that fails; return the status and what they print."""
+    with subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            output, _ = process.communicate(timeout=LIMIT)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, output
+
+
+def expected(text: str) -> re.Pattern[str]:
+    """Turn the output on a page into a pattern."""
+    return re.compile(".*?".join(map(re.escape, text.strip().split("..."))), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_page(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    name = str(page.relative_to(ROOT)).removeprefix("docs/")
+    folder = tmp_path / ("firmware" if page.name in BAZEL else "the firmware")
+    folder.mkdir()
+    for target, source in GIVEN.get(name, {}).items():
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        (folder / target).symlink_to(ROOT / source)
+    blocks = list(read_blocks(page))
+    try:
+        for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+            follow(block, after, folder, environment, f"{name}:{block.line}")
+    finally:
+        if page.name in BAZEL:
+            subprocess.run(["bazel", "shutdown"], cwd=folder, env=environment, check=True, capture_output=True)
+
+
+def follow(block: Block, after: Block | None, folder: Path, environment: dict[str, str], where: str) -> None:
+    """Do what a block asks for; commands whose output on the page has an error have to fail, all others to work."""
+    if block.file is not None:
+        path = folder / block.file
+        assert path.exists() == block.added, f"{where}: {block.file} {'is not' if block.added else 'is'} there"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.read_text() + block.text if block.added else block.text)
+    elif block.language == "sh":
+        script = block.text
+        for words, others in INSTEAD.items():
+            script = script.replace(words, others)
+        code, output = run(script, folder, environment)
+        shown = after.text if after is not None and after.language == "text" and after.file is None else ""
+        assert (code != 0) == ("error: " in shown), f"{where}: exit status {code}\n{output}"
+        assert expected(shown).search(output), f"{where}: the page shows\n{shown}\nbut what came is\n{output}"
