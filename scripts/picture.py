@@ -1,23 +1,29 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make the README's picture: a conversion in a terminal, and the page about the model that it wrote."""
+"""Make the README's picture: a model in a terminal, and the page about it."""
 
 import base64
-import html
-import re
+import io
+import os
+import pty
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 
-from browser import chromium  # noqa: E402 - it lies with the tests
+from browser import chromium  # noqa: E402 - these lie with the tests
+from terminal import read_to_end  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "hello_world"
 PICTURE = ROOT / "docs" / "picture.png"
-SIZE = (1240, 700)
+SIZE = (1380, 860)
+COLUMNS = 108
 
 BUDGETS = ("--max-flash", "4K", "--max-arena", "4K", "--max-macs", "1K")
 CONVERT = (
@@ -27,14 +33,14 @@ CONVERT = (
 
 SHEET = """
 <!DOCTYPE html>
+<meta charset="utf-8">
 <style>
 body {{ margin: 0; width: {width}px; height: {height}px; overflow: hidden; background: #dfe5ec; position: relative; }}
 div {{ position: absolute; border-radius: 10px; overflow: hidden; box-shadow: 0 6px 26px #0005; }}
-.page {{ right: 20px; top: 20px; width: 800px; height: 660px; }}
+.page {{ right: 20px; top: 20px; width: 800px; height: 820px; }}
 .page img {{ width: 800px; display: block; }}
-.terminal {{ left: 20px; top: 395px; width: 600px; background: #12161b; color: #e8edf2; }}
-pre {{ margin: 0; padding: 16px 18px; font: 12px/1.5 "DejaVu Sans Mono", monospace; white-space: pre-wrap; }}
-b {{ color: #7cc9a0; font-weight: 400; }}
+.terminal {{ left: 20px; bottom: 20px; width: 750px; background: #12161b; color: #e8edf2; }}
+pre {{ margin: 0; padding: 14px 18px; font: 11px/1.35 "DejaVu Sans Mono", monospace; }}
 </style>
 <div class="page"><img src="data:image/png;base64,{page}"></div>
 <div class="terminal"><pre>{terminal}</pre></div>
@@ -45,22 +51,30 @@ def main() -> None:
     """Convert the example and take the picture."""
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
-        printed = _run(*CONVERT, folder=folder)
+        command = [sys.executable, "-m", "tflm_build", *CONVERT, "--out-dir", name]
+        subprocess.run(command, cwd=EXAMPLE, check=True, stdout=subprocess.PIPE)
         browser.open(folder / "hello_world.html", width=1120)
         page = base64.b64encode(browser.picture()).decode()
-        shown = re.sub(r" (--(?:quantize|max-flash) )", r" \\\n    \1", " ".join(("tflm-build", *CONVERT)))
-        terminal = f"<b>$</b> {html.escape(shown)}\n{html.escape(printed)}"
         sheet = folder / "sheet.html"
-        sheet.write_text(SHEET.format(page=page, terminal=terminal, width=SIZE[0], height=SIZE[1]), "utf-8")
+        sheet.write_text(SHEET.format(page=page, terminal=_inspect(folder), width=SIZE[0], height=SIZE[1]), "utf-8")
         browser.open(sheet, width=SIZE[0])
         PICTURE.write_bytes(browser.picture(SIZE))
     sys.stdout.write(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size:,} B\n")
 
 
-def _run(*arguments: str, folder: Path) -> str:
-    """Run the command in the example's folder; return what it prints."""
-    command = [sys.executable, "-m", "tflm_build", *arguments, "--out-dir", str(folder)]
-    return subprocess.run(command, cwd=EXAMPLE, check=True, stdout=subprocess.PIPE, text=True).stdout
+def _inspect(folder: Path) -> str:
+    """Show the model on a terminal; return what stands there as HTML."""
+    words = ("inspect", "hello_world.json")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "tflm_build", *words]
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
+    with subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, env=environment):
+        os.close(theirs)
+        printed = read_to_end(ours).decode().replace("\r\n", "\n")
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(Text.assemble(("$", "bright_green"), " ", " ".join(("tflm-build", *words))))
+    console.print(Text.from_ansi(printed))
+    return console.export_html(code_format="{code}", inline_styles=True)
 
 
 if __name__ == "__main__":
