@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.errors import TflmBuildError
 from tflm_build.golden import dequantize
 from tflm_build.graph import Tensor
 
@@ -84,6 +85,9 @@ def work_out_accuracy(
 
     Returns:
         None where there is neither a float model nor a label.
+
+    Raises:
+        TflmBuildError: a model answers with NaN or infinity.
     """
     samples = len(answers[0])
     if not samples or (float_answers is None and labels is None):
@@ -93,6 +97,8 @@ def work_out_accuracy(
         answer.astype(np.float64).reshape(mine.shape)
         for mine, answer in zip(real, float_answers or (), strict=float_answers is not None)
     ]
+    _refuse_infinite("the float model", wanted)
+    _refuse_infinite("TFLM", real)
     noise = [np.abs(mine - theirs).reshape(samples, -1) for mine, theirs in zip(real, wanted, strict=False)]
     classes = _largest(real)
     float_classes = _largest(wanted)
@@ -107,6 +113,18 @@ def work_out_accuracy(
         float_top1=None if float_classes is None or labels is None else float(np.mean(float_classes == labels)),
         worst=_worst(real, wanted, noise, (classes, float_classes, labels)),
     )
+
+
+def _refuse_infinite(who: str, answers: Sequence[Array]) -> None:
+    """Refuse answers that are not numbers."""
+    for answer in answers:
+        odd = ~np.isfinite(answer.reshape(len(answer), -1)).all(axis=1)
+        if odd.any():
+            msg = (
+                f"{who} answers {int(odd.sum())} of {len(answer)} samples with NaN or infinity, first sample "
+                f"{int(odd.argmax())}; only finite numbers can be compared; check the weights and the data"
+            )
+            raise TflmBuildError(msg)
 
 
 def _worst(

@@ -9,6 +9,7 @@ import pytest
 from interpreters import Run, litert_outputs, read_manifest
 
 from tflm_build.accuracy import work_out_accuracy
+from tflm_build.errors import TflmBuildError
 from tflm_build.graph import Tensor
 
 OUTPUT = Tensor("y", "int8", (1, 3), 0.5, -2)
@@ -36,6 +37,17 @@ def test_labels_judge_both_models() -> None:
 
 def test_nothing_to_compare_with() -> None:
     assert work_out_accuracy([OUTPUT], [np.zeros((4, 1, 3), np.int8)], None, None) is None
+
+
+def test_a_model_that_answers_with_nan() -> None:
+    answers = [np.zeros((3, 1, 3), np.int8)]
+    wanted = [np.zeros((3, 1, 3), np.float32)]
+    wanted[0][1, 0, 2] = np.nan
+    message = "the float model answers 1 of 3 samples with NaN or infinity, first sample 1; only finite"
+    with pytest.raises(TflmBuildError, match=message):
+        work_out_accuracy([OUTPUT], answers, wanted, None)
+    with pytest.raises(TflmBuildError, match="TFLM answers 3 of 3 samples with NaN or infinity, first sample 0"):
+        work_out_accuracy([Tensor("y", "float32", (1, 3), 0.0, 0)], [np.full((3, 1, 3), np.inf)], None, np.zeros(3, np.int64))
 
 
 def test_top1_of_all_test_data(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
