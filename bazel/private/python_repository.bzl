@@ -92,11 +92,10 @@ def _python_repository_impl(repository_ctx):
     if python:
         attributes = ["converter = \"tflm-build\"", "versions = \"versions.txt\""]
     else:
-        error = "no Python has tflm-build {}; tried: {}; pip install 'tflm-build[all]=={}', ".format(
+        error = "no Python has tflm-build {0}; tried: {1}; pip install 'tflm-build[all]=={0}', or pass --repo_env=TFLM_BUILD_PYTHON=<the Python that has it>".format(
             VERSION,
             ", ".join(tried) or "none, for there is none on the PATH",
-            VERSION,
-        ) + "or pass --repo_env=TFLM_BUILD_PYTHON=<the Python that has it>"
+        )
         attributes = ["error = " + repr(error)]
     repository_ctx.file("tflm-build", _LAUNCHER.format(start = _start(python)))
     repository_ctx.file("versions.txt", versions, executable = False)

@@ -46,8 +46,9 @@ def test_a_model_that_answers_with_nan() -> None:
     message = "the float model answers 1 of 3 samples with NaN or infinity, first sample 1; only finite"
     with pytest.raises(TflmBuildError, match=message):
         work_out_accuracy([OUTPUT], answers, wanted, None)
+    output = Tensor("y", "float32", (1, 3), 0.0, 0)
     with pytest.raises(TflmBuildError, match="TFLM answers 3 of 3 samples with NaN or infinity, first sample 0"):
-        work_out_accuracy([Tensor("y", "float32", (1, 3), 0.0, 0)], [np.full((3, 1, 3), np.inf)], None, np.zeros(3, np.int64))
+        work_out_accuracy([output], [np.full((3, 1, 3), np.inf)], None, np.zeros(3, np.int64))
 
 
 def test_top1_of_all_test_data(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
