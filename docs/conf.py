@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configure Sphinx: `./dev docs` builds the pages, and `./dev lint` refuses every warning."""
 
+import json
 from pathlib import Path
 
 from docutils.parsers.rst.directives.tables import CSVTable
@@ -55,7 +56,19 @@ class TsvTable(CSVTable):  # type: ignore[misc] # docutils has no types
         return [comments[-1].removeprefix("# "), *(line for line in lines if not line.startswith("#"))], source
 
 
+class SchemaTable(CSVTable):  # type: ignore[misc]
+    """Show what a JSON schema says of each part."""
+
+    def get_csv_data(self) -> tuple[list[str], str]:
+        """Return a row for each part."""
+        self.options |= {"delim": "\t", "quote": "\x1f"}
+        lines, source = super().get_csv_data()
+        parts = json.loads("\n".join(lines))["properties"]
+        return [f"``{name}``\t{part['description']}" for name, part in parts.items()], source
+
+
 def setup(app: Sphinx) -> None:
-    """Make the directive known, and colour linker scripts, which Pygments does not know."""
+    """Make the directives known, and colour linker scripts, which Pygments does not know."""
+    app.add_directive("schema-table", SchemaTable)
     app.add_directive("tsv-table", TsvTable)
     app.add_lexer("ld", CLexer)

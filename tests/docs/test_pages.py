@@ -20,7 +20,9 @@ EXAMPLE = {name: f"examples/hello_world/{name}" for name in ("hello_world.keras"
 GIVEN: dict[str, dict[str, str]] = {
     "README.md": {"dev": "dev", **EXAMPLE},
     "guide/looking.md": EXAMPLE,
+    "inside.md": EXAMPLE,
     "reference/estimates.md": EXAMPLE,
+    "reference/manifest.md": EXAMPLE,
 }
 # This test is what the command runs.
 INSTEAD = {"./dev test": "./dev test --collect-only -q tests/docs/test_pages.py"}
