@@ -16,7 +16,12 @@ class Progress(Protocol):
         """Say what begins now."""
 
     def note(self, text: str) -> None:
-        """Say what the user may want to know."""
+        """Say what the user may want to know, or, if it begins with `warning: `, should."""
+
+
+def _told(text: str) -> str:
+    """Return a note with its kind before it."""
+    return text if text.startswith("warning: ") else f"note: {text}"
 
 
 class _Lines:
@@ -31,7 +36,7 @@ class _Lines:
             self._print(title)
 
     def note(self, text: str) -> None:
-        self._print(f"note: {text}")
+        self._print(_told(text))
 
     def _print(self, text: str) -> None:
         sys.stderr.write(f"tflm-build: {self._name}: {text}\n")
@@ -62,6 +67,6 @@ def show_progress(name: str, stages: int, *, quiet: bool) -> Iterator[Progress]:
                 self.started = True
 
             def note(self, text: str) -> None:
-                bar.console.print(f"tflm-build: {name}: note: {text}", markup=False, highlight=False, soft_wrap=True)
+                bar.console.print(f"tflm-build: {name}: {_told(text)}", markup=False, highlight=False, soft_wrap=True)
 
         yield _Bar()

@@ -19,6 +19,7 @@ EXAMPLE = {name: f"examples/hello_world/{name}" for name in ("hello_world.keras"
 # What a page's reader has before: name in the folder, and where it comes from.
 GIVEN: dict[str, dict[str, str]] = {
     "README.md": {"dev": "dev", **EXAMPLE},
+    "guide/calibration.md": EXAMPLE,
     "guide/looking.md": EXAMPLE,
     "inside.md": EXAMPLE,
     "reference/estimates.md": EXAMPLE,
