@@ -20,6 +20,7 @@ EXAMPLE = {name: f"examples/hello_world/{name}" for name in ("hello_world.keras"
 GIVEN: dict[str, dict[str, str]] = {
     "README.md": {"dev": "dev", **EXAMPLE},
     "guide/calibration.md": EXAMPLE,
+    "guide/int8_or_int16x8.md": EXAMPLE,
     "guide/looking.md": EXAMPLE,
     "inside.md": EXAMPLE,
     "reference/estimates.md": EXAMPLE,
