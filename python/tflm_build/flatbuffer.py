@@ -14,8 +14,6 @@ __all__ = ["ALIGNMENT", "indices", "load", "op_name", "schema", "store", "tensor
 ALIGNMENT: Final = 16
 """Bytes: a buffer's place in the file, and the file's in flash. Small cores fault on a float32 off its alignment."""
 
-_IDENTIFIER: Final = b"TFL3"
-
 
 def load(data: bytes) -> Any:
     """Unpack a flatbuffer into the schema's object tree.
@@ -23,11 +21,8 @@ def load(data: bytes) -> Any:
     The offsets of a stranger's file must have been verified before (`verify.py`, which `read.py` calls).
 
     Raises:
-        TflmBuildError: the bytes are not a TensorFlow Lite model.
+        TflmBuildError: the bytes are not a valid TensorFlow Lite model.
     """
-    if data[4:8] != _IDENTIFIER:
-        msg = f"the source is not a TensorFlow Lite model: got '{data[4:8]!r}' where 'TFL3' identifies one"
-        raise TflmBuildError(msg)
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
         _check_references(model)
@@ -124,7 +119,7 @@ def store(model: Any) -> bytes:
     for index, buffer in enumerate(model.buffers):
         model.buffers[index] = _AlignedBuffer(data=buffer.data)
     builder = _SharingBuilder()
-    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 
 

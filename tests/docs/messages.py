@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The error messages of the sources, as the page of errors spells them: `…` stands where something is filled in.
 
-Python is read as syntax: what a `TflmBuildError` or a usage error is made of, and the faults that two modules yield. Of
-CMake, Bazel and C, the string literals are read where errors are reported. A message that is all filled in passes on
-another one.
+Python is read as syntax: what a `TflmBuildError`, a usage error or a refusal of the host backend is made of, and the
+faults that two modules yield. Of CMake, Bazel and C, the string literals are read where errors are reported. A message
+that is all filled in passes on another one.
 """
 
 import ast
@@ -12,13 +12,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["PYTHON", "ROOT", "YIELD_FAULTS", "messages", "sites"]
+__all__ = ["MAKES_ERROR", "ROOT", "YIELD_FAULTS", "messages", "sites"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "python" / "tflm_build"
 # What their checks yield is printed as errors.
 YIELD_FAULTS = {"compare.py", "verify_image.py"}
 FILLED = "…"
+MAKES_ERROR = r"TflmBuildError|RequestError|_say|click\.\w*(?:Error|Exception|Parameter)"
 
 Function = ast.FunctionDef
 
@@ -49,8 +50,8 @@ def _of_python() -> Iterator[tuple[str, str]]:
             own = [node for node in ast.walk(function) if not any(node in ast.walk(each) for each in inner)]
             for node in own:
                 value = None
-                if isinstance(node, ast.Call) and ast.unparse(node.func) in {"TflmBuildError", "click.UsageError"}:
-                    value = node.args[0]
+                if isinstance(node, ast.Call) and re.fullmatch(MAKES_ERROR, ast.unparse(node.func)):
+                    value = node.args[1 if ast.unparse(node.func) == "RequestError" else 0]
                 elif isinstance(node, ast.Yield) and path.name in YIELD_FAULTS:
                     value = node.value
                 if value is not None:
@@ -104,17 +105,24 @@ def _of_bazel() -> Iterator[tuple[str, str]]:
     for path in sorted((ROOT / "bazel").rglob("*.bzl")):
         text = path.read_text("utf-8")
         for found in re.finditer(r'(?:fail\("tflm-build: error: \{0?\}: | error = ")((?:[^"\\]|\\.)+)"', text):
-            yield f"{path.relative_to(ROOT)}", re.sub(r"\{\d?\}", FILLED, found[1])
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"{path.relative_to(ROOT)}:{line}", re.sub(r"\{\d?\}", FILLED, found[1])
 
 
 def _of_c() -> Iterator[tuple[str, str]]:
-    """Give the messages of the runtime: the texts of its statuses, and what the host backend says."""
-    sources = ROOT / "runtime" / "src"
-    for found in re.finditer(r'return "(.+)";', (sources / "check.c").read_text("utf-8")):
-        yield "runtime/src/check.c", found[1]
-    joined = re.sub(r'"\s*"', "", (sources / "host_process.c").read_text("utf-8"))
-    for found in re.finditer(r'"tflm-build: error: (.+?)\\n"', joined):
-        yield "runtime/src/host_process.c", found[1].replace("%s", FILLED)
+    """Give the messages of the runtime and of emitted C; in order: statuses, host and native backend, golden test."""
+    patterns = {
+        "runtime/src/check.c": r'return "(.+)";',
+        "runtime/src/host_process.c": r'"tflm-build: error: (.+?)\\n"',
+        "runtime/src/host.c": r'tflm_helper_complain\("(.+)"\)',
+        "runtime/src/native.cc": r'MicroPrintf\("tflm-build: (.+?)"',
+        "runtime/src/model_test.c": r'printf\("(%s: (?!\.\.\.).+?)(?:\\n)?"',
+        "python/tflm_build/templates/section.c.in": r'#error "(.+)"',
+    }
+    for name, pattern in patterns.items():
+        joined = re.sub(r'"\s*"', "", (ROOT / name).read_text("utf-8"))
+        for found in re.finditer(pattern, joined):
+            yield name, re.sub(r"%[.\d]*[lz]*[a-z]|\$\w+", FILLED, found[1])
 
 
 if __name__ == "__main__":
