@@ -26,6 +26,8 @@ root_doc = "index"
 # What stands between single backquotes in the comments of C is code.
 default_role = "code"
 nitpicky = True
+# Options begin with two hyphens, not with a dash.
+smartquotes = False
 # Of the standard library, and of the interpreter's C++.
 nitpick_ignore = [("c:identifier", name) for name in ("uint32_t", "int32_t", "intptr_t", "size_t")]
 
@@ -40,9 +42,9 @@ hawkmoth_transform_default = "javadoc"
 
 html_theme = "furo"
 html_title = f"tflm-build {version}"
+html_static_path = ["static"]
+html_css_files = ["wide.css"]
 html_copy_source = False
-# The same sources give the same pages.
-html_last_updated_fmt = None
 
 
 class TsvTable(CSVTable):  # type: ignore[misc] # docutils has no types
