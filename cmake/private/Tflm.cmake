@@ -75,10 +75,36 @@ function(_tflm_build_provide_target result)
     _tflm_build_need_cxx()
     add_library(tflm_build_tflm INTERFACE)
     add_library(tflm_build::tflm ALIAS tflm_build_tflm)
-    target_link_libraries(tflm_build_tflm INTERFACE "${target}")
+    _tflm_build_link_without_sources("${target}")
+    if(TARGET zephyr_generated_headers)
+      add_dependencies(tflm_build_tflm zephyr_generated_headers)
+    endif()
     set(target "target, ${target}")
   endif()
   set(${result} "${target}" PARENT_SCOPE)
+endfunction()
+
+# Link a target, and compile as it says, but, where it is a library itself, without the sources that it hands on.
+#
+# pico-tflmicro hands on all of TFLM, and the Pico SDK's libraries, to be compiled again by whoever links it: each model.
+function(_tflm_build_link_without_sources target)
+  get_target_property(imported "${target}" IMPORTED)
+  get_target_property(type "${target}" TYPE)
+  if(imported OR type STREQUAL "INTERFACE_LIBRARY")
+    target_link_libraries(tflm_build_tflm INTERFACE "${target}")
+    return()
+  endif()
+  target_link_libraries(tflm_build_tflm INTERFACE "$<LINK_ONLY:${target}>")
+  foreach(
+    property
+    IN
+    ITEMS INCLUDE_DIRECTORIES SYSTEM_INCLUDE_DIRECTORIES COMPILE_DEFINITIONS COMPILE_OPTIONS COMPILE_FEATURES
+  )
+    set_target_properties(
+      tflm_build_tflm
+      PROPERTIES INTERFACE_${property} "$<TARGET_PROPERTY:${target},INTERFACE_${property}>"
+    )
+  endforeach()
 endfunction()
 
 # Take headers and a library that lie below a folder, where upstream's Makefile and vendors leave them.

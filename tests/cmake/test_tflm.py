@@ -66,6 +66,26 @@ def test_a_target(named: bool, project: Project) -> None:  # noqa: FBT001
     assert PASSED in project.ctest()
 
 
+def test_a_target_that_hands_on_its_sources(project: Project) -> None:
+    (project.source / "handed_on.c").write_text("int handed_on(void) { return 1; }\n")
+    options = [f"-DOWN_INCLUDE={HEADERS};{GEMMLOWP}", f"-DOWN_LIBRARY={LIBRARY}", RENAMED]
+    project.configure("-DOWN_TARGET=pico-tflmicro", f"-DOWN_SOURCE={project.source}/handed_on.c", *options)
+    project.make()
+    for library, expected in (("pico-tflmicro", True), ("dense", False), ("tflm_build_runtime", False)):
+        assert ("handed_on" in project.run("nm", project.build / f"lib{library}.a")) == expected
+    assert PASSED in project.ctest()
+
+
+def test_a_target_whose_headers_are_made_by_the_build(project: Project) -> None:
+    options = [f"-DOWN_INCLUDE={HEADERS};{GEMMLOWP}", f"-DOWN_LIBRARY={LIBRARY}", RENAMED]
+    words = project.configure(
+        "-DOWN_TARGET=zephyr_interface", "-DCONFIG_TENSORFLOW_LITE_MICRO=y", "-DOWN_HEADER=made_by_zephyr.h", *options
+    )
+    assert "tflm-build: TFLM_PROVIDER auto: target, zephyr_interface" in words
+    project.make()
+    assert PASSED in project.ctest()
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Make a stand-in for a tree of upstream's create_tflm_tree.py: its layout and headers, but sources of our own."""
