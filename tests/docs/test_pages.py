@@ -16,12 +16,32 @@ import pytest
 from blocks import PAGES, ROOT, Block, read_blocks
 
 EXAMPLE = {name: f"examples/hello_world/{name}" for name in ("hello_world.keras", "calibration.npz")}
+QEMU = "examples/cortex_m_qemu"
+# See the README there.
+STANDINS = "tests/docs/standins"
+VENDOR = ".venv/tflm/xmos_ai_tools"
+TOOLS = "tflite-micro/tensorflow/lite/micro/tools"
+TFLM = {
+    "patterns.tflite": f"{QEMU}/patterns.tflite",
+    "arm-none-eabi.cmake": f"{QEMU}/arm-none-eabi.cmake",
+    f"{TOOLS}/make/Makefile": f"{STANDINS}/tflite_micro/Makefile",
+    f"{TOOLS}/project_generation/create_tflm_tree.py": f"{STANDINS}/tflite_micro/create_tflm_tree.py",
+    "pico-sdk": f"{STANDINS}/pico_sdk",
+    "pico-tflmicro": f"{STANDINS}/pico_tflmicro",
+    "esp-idf": f"{STANDINS}/esp_idf",
+    "zephyr": f"{STANDINS}/zephyr",
+    # No stand-in: a vendor's library, see CONTRIBUTING.md; the second is what it calls itself.
+    "vendor-tflm/include": f"{VENDOR}/runtime/include",
+    "vendor-tflm/lib/libvendor.so": f"{VENDOR}/xinterpreters/libs/linux/xtflm_python.so",
+    "vendor-tflm/lib/xtflm_python.so.1.0.1": f"{VENDOR}/xinterpreters/libs/linux/xtflm_python.so",
+}
 # What a page's reader has before: name in the folder, and where it comes from.
 GIVEN: dict[str, dict[str, str]] = {
     "README.md": {"dev": "dev", **EXAMPLE},
     "guide/calibration.md": EXAMPLE,
     "guide/int8_or_int16x8.md": EXAMPLE,
     "guide/looking.md": EXAMPLE,
+    "guide/your_tflm.md": TFLM,
     "inside.md": EXAMPLE,
     "reference/estimates.md": EXAMPLE,
     "reference/manifest.md": EXAMPLE,
@@ -46,6 +66,8 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     startup = ["startup --max_idle_secs=120 --host_jvm_args=-Xmx600m", f"startup --output_base={tmp_path}/base"]
     (home / ".bazelrc").write_text("\n".join([*startup, *overrides, ""]))
     variables = {"HOME": str(home), "PIP_NO_INDEX": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "132"}
+    # What CMake finds in .venv is a copy of the day on which `./dev` made that.
+    variables["tflm_build_ROOT"] = str(ROOT / "cmake")
     yield {**os.environ, **variables}
     shutil.rmtree(tmp_path / "base", ignore_errors=True)
 
