@@ -21,6 +21,12 @@ QEMU = "examples/cortex_m_qemu"
 STANDINS = "tests/docs/standins"
 VENDOR = ".venv/tflm/xmos_ai_tools"
 TOOLS = "tflite-micro/tensorflow/lite/micro/tools"
+# No stand-in: a vendor's library, see CONTRIBUTING.md; the last is what it calls itself.
+VENDORS = {
+    "vendor-tflm/include": f"{VENDOR}/runtime/include",
+    "vendor-tflm/lib/libvendor.so": f"{VENDOR}/xinterpreters/libs/linux/xtflm_python.so",
+    "vendor-tflm/lib/xtflm_python.so.1.0.1": f"{VENDOR}/xinterpreters/libs/linux/xtflm_python.so",
+}
 TFLM = {
     "patterns.tflite": f"{QEMU}/patterns.tflite",
     "arm-none-eabi.cmake": f"{QEMU}/arm-none-eabi.cmake",
@@ -30,17 +36,20 @@ TFLM = {
     "pico-tflmicro": f"{STANDINS}/pico_tflmicro",
     "esp-idf": f"{STANDINS}/esp_idf",
     "zephyr": f"{STANDINS}/zephyr",
-    # No stand-in: a vendor's library, see CONTRIBUTING.md; the second is what it calls itself.
-    "vendor-tflm/include": f"{VENDOR}/runtime/include",
-    "vendor-tflm/lib/libvendor.so": f"{VENDOR}/xinterpreters/libs/linux/xtflm_python.so",
-    "vendor-tflm/lib/xtflm_python.so.1.0.1": f"{VENDOR}/xinterpreters/libs/linux/xtflm_python.so",
+    **VENDORS,
 }
 # What a page's reader has before: name in the folder, and where it comes from.
 GIVEN: dict[str, dict[str, str]] = {
     "README.md": {"dev": "dev", **EXAMPLE},
     "guide/calibration.md": EXAMPLE,
+    "guide/firmware.md": {name: f"{QEMU}/{name}" for name in ("patterns.tflite", "arm-none-eabi.cmake", "startup.c")},
     "guide/int8_or_int16x8.md": EXAMPLE,
     "guide/looking.md": EXAMPLE,
+    "guide/testing.md": {
+        **{name: f"{QEMU}/{name}" for name in ("patterns.tflite", "patterns.npz", "arm-none-eabi.cmake")},
+        "cortex_m_qemu": QEMU,
+        **VENDORS,
+    },
     "guide/your_tflm.md": TFLM,
     "inside.md": EXAMPLE,
     "reference/estimates.md": EXAMPLE,
