@@ -159,6 +159,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/private/Model.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Python.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Runtime.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Tflm.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/private/TflmTarget.cmake")
 
 _tflm_build_check_languages()
 _tflm_build_find_python()

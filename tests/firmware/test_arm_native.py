@@ -40,8 +40,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     shutil.copytree(ROOT / "examples" / "cortex_m_qemu", source)
     lists, firmware = source / "CMakeLists.txt", source / "firmware.c"
     text = replace(lists.read_text(), "LANGUAGES C)", "LANGUAGES C CXX)")
-    lists.write_text(replace(text, "find_package", OWN_TFLM))
-    (code,) = re.findall(r"```c\n(.*?)```", (source / "README.md").read_text(), re.DOTALL)
+    readme = (source / "README.md").read_text()
+    (code,), (test,) = (re.findall(rf"```{each}\n(.*?)```", readme, re.DOTALL) for each in ("c", "cmake"))
+    lists.write_text(replace(text, "find_package", OWN_TFLM) + test)
     text = replace(firmware.read_text(), "int main(void) {", textwrap.dedent(code) + "\nint main(void) {")
     firmware.write_text(replace(text, RESULT, f"  failures += sine(1.0f) < 0.5f;\n{RESULT}"))
     project = Project(source, source.parent / "build")
@@ -60,6 +61,15 @@ def test_the_image_lacks_nothing_but_tflm(built: tuple[Project, str]) -> None:
     symbols = project.run("arm-none-eabi-nm", "--demangle", project.build / "firmware.elf")
     assert " T tflm_backend_open" in symbols
     assert " T hello_world_op_resolver" in symbols
+
+
+def test_a_model_test_starts_on_the_board(built: tuple[Project, str]) -> None:
+    project, _ = built
+    symbols = project.run("arm-none-eabi-nm", project.build / "hello_world_golden_test")
+    assert " T reset_handler" in symbols
+    assert " hello_world_golden\n" in symbols
+    shown = project.run("ctest", "--test-dir", project.build, "--show-only=json-v1")
+    assert "hello_world.golden" in shown
 
 
 def test_nothing_is_asked_of_the_chip_that_it_may_not_have(built: tuple[Project, str]) -> None:
