@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every page of the documentation is followed, from top to bottom, in a folder of its own.
 
-Stand-ins, for what cannot be had without a network, are named where they are given: in GIVEN.
+What its reader has before is in `given.py`, with the stand-ins for what cannot be had without a network.
 """
 
 import os
@@ -14,47 +14,9 @@ from pathlib import Path
 
 import pytest
 from blocks import PAGES, ROOT, Block, read_blocks
+from given import RENAMED, give
+from module_file import check_module_file
 
-EXAMPLE = {name: f"examples/hello_world/{name}" for name in ("hello_world.keras", "calibration.npz")}
-QEMU = "examples/cortex_m_qemu"
-# See the README there.
-STANDINS = "tests/docs/standins"
-VENDOR = ".venv/tflm/xmos_ai_tools"
-TOOLS = "tflite-micro/tensorflow/lite/micro/tools"
-# No stand-in: a vendor's library, see CONTRIBUTING.md; the last is what it calls itself.
-VENDORS = {
-    "vendor-tflm/include": f"{VENDOR}/runtime/include",
-    "vendor-tflm/lib/libvendor.so": f"{VENDOR}/xinterpreters/libs/linux/xtflm_python.so",
-    "vendor-tflm/lib/xtflm_python.so.1.0.1": f"{VENDOR}/xinterpreters/libs/linux/xtflm_python.so",
-}
-TFLM = {
-    "patterns.tflite": f"{QEMU}/patterns.tflite",
-    "arm-none-eabi.cmake": f"{QEMU}/arm-none-eabi.cmake",
-    f"{TOOLS}/make/Makefile": f"{STANDINS}/tflite_micro/Makefile",
-    f"{TOOLS}/project_generation/create_tflm_tree.py": f"{STANDINS}/tflite_micro/create_tflm_tree.py",
-    "pico-sdk": f"{STANDINS}/pico_sdk",
-    "pico-tflmicro": f"{STANDINS}/pico_tflmicro",
-    "esp-idf": f"{STANDINS}/esp_idf",
-    "zephyr": f"{STANDINS}/zephyr",
-    **VENDORS,
-}
-# What a page's reader has before: name in the folder, and where it comes from.
-GIVEN: dict[str, dict[str, str]] = {
-    "README.md": {"dev": "dev", **EXAMPLE},
-    "guide/calibration.md": EXAMPLE,
-    "guide/firmware.md": {name: f"{QEMU}/{name}" for name in ("patterns.tflite", "arm-none-eabi.cmake", "startup.c")},
-    "guide/int8_or_int16x8.md": EXAMPLE,
-    "guide/looking.md": EXAMPLE,
-    "guide/testing.md": {
-        **{name: f"{QEMU}/{name}" for name in ("patterns.tflite", "patterns.npz", "arm-none-eabi.cmake")},
-        "cortex_m_qemu": QEMU,
-        **VENDORS,
-    },
-    "guide/your_tflm.md": TFLM,
-    "inside.md": EXAMPLE,
-    "reference/estimates.md": EXAMPLE,
-    "reference/manifest.md": EXAMPLE,
-}
 # This test is what the command runs.
 INSTEAD = {"./dev test": "./dev test --collect-only -q tests/docs/test_pages.py"}
 # Bazel refuses a workspace whose path has a space.
@@ -62,7 +24,8 @@ BAZEL = {"bazel.md", "getting_started_bazel.md"}
 # Of one block, in seconds; none takes a fifth of it.
 LIMIT = 600
 
-WITH_BLOCKS = [page for page in PAGES if "```" in page.read_text("utf-8")]
+# A page of directives alone is Sphinx's.
+WITH_BLOCKS = [page for page in PAGES if re.search(r"^```\w", page.read_text("utf-8"), re.MULTILINE)]
 
 
 @pytest.fixture
@@ -70,13 +33,18 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Give a user of the project's environment: pip sees what is installed, and no network; so does Bazel."""
     home = tmp_path / "home"
     home.mkdir()
-    offline = [f"{name}={ROOT}/bazel/offline/{name}" for name in ("rules_cc", "rules_java", "remote_coverage_tools")]
-    overrides = [f"build --override_repository={each}" for each in (f"tflm_build={ROOT}", *offline)]
-    startup = ["startup --max_idle_secs=120 --host_jvm_args=-Xmx600m", f"startup --output_base={tmp_path}/base"]
-    (home / ".bazelrc").write_text("\n".join([*startup, *overrides, ""]))
+    offline = {name: ROOT / "bazel" / "offline" / name for name in ("rules_cc", "rules_java", "remote_coverage_tools")}
+    repositories = {"tflm_build": ROOT, "tflite_micro": tmp_path / "tflite_micro", **offline}
+    settings = [
+        f"startup --max_idle_secs=120 --host_jvm_args=-Xmx600m --output_base={tmp_path}/base",
+        "build --nosandbox_debug --noshow_progress",
+        *(f"build --override_repository={name}={path}" for name, path in repositories.items()),
+        f"build --cxxopt={RENAMED}",
+    ]
+    (home / ".bazelrc").write_text("\n".join([*settings, ""]))
     variables = {"HOME": str(home), "PIP_NO_INDEX": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "132"}
     # What CMake finds in .venv is a copy of the day on which `./dev` made that.
-    variables["tflm_build_ROOT"] = str(ROOT / "cmake")
+    variables |= {"tflm_build_ROOT": str(ROOT / "cmake"), "CXXFLAGS": RENAMED}
     yield {**os.environ, **variables}
     shutil.rmtree(tmp_path / "base", ignore_errors=True)
 
@@ -107,13 +75,15 @@ def test_the_page(page: Path, tmp_path: Path, environment: dict[str, str]) -> No
     name = str(page.relative_to(ROOT)).removeprefix("docs/")
     folder = tmp_path / ("firmware" if page.name in BAZEL else "the firmware")
     folder.mkdir()
-    for target, source in GIVEN.get(name, {}).items():
+    for target, source in give(name):
         (folder / target).parent.mkdir(parents=True, exist_ok=True)
-        (folder / target).symlink_to(ROOT / source)
+        (folder / target).symlink_to(source)
     blocks = list(read_blocks(page))
     try:
         for block, after in zip(blocks, [*blocks[1:], None], strict=True):
             follow(block, after, folder, environment, f"{name}:{block.line}")
+        if page.name in BAZEL:
+            check_module_file((folder / "MODULE.bazel").read_text())
     finally:
         if page.name in BAZEL:
             subprocess.run(["bazel", "shutdown"], cwd=folder, env=environment, check=True, capture_output=True)
