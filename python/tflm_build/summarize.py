@@ -54,7 +54,8 @@ def _planned(arranged: Arrangement) -> str:
     if arranged.lower_bound is None or arranged.greedy_head is None:
         return ""
     if arranged.planned:
-        return f"; planned offline (bound {arranged.lower_bound:,} B), {arranged.arena_unplanned:,} B otherwise"
+        otherwise = arranged.arena_unplanned + INTERPRETER_SIZE
+        return f"; planned offline (bound {arranged.lower_bound:,} B), {otherwise:,} B of arena otherwise"
     return f"; bound {arranged.lower_bound:,} B, gap {arranged.greedy_head - arranged.lower_bound:,} B"
 
 

@@ -90,6 +90,22 @@ def test_the_arena_shrinks_to_the_lower_bound_and_no_answer_changes(
         assert np.array_equal(litert_outputs(data, [vector])[0], litert_outputs(planned, [vector])[0])
 
 
+def test_the_summary_says_what_the_arena_is_without_a_plan(quantized: Path, tflm_build: Run, tmp_path: Path) -> None:
+    source = tmp_path / "source.tflite"
+    source.write_bytes(unplanned((quantized / "branching.tflite").read_bytes()))
+    titles, arenas = {}, {}
+    for plan in ("auto", "off"):
+        result = tflm_build("convert", "--name", "m", "--src", source, "--plan", plan, "--out-dir", tmp_path / plan)
+        assert result.returncode == 0, result.stderr
+        titles[plan] = result.stdout
+        match = re.search(r"([0-9,]+) B of arena, [0-9,]+ MACs", result.stdout)
+        assert match
+        arenas[plan] = match[1]
+    assert arenas["auto"] != arenas["off"]
+    assert f", {arenas['off']} B of arena otherwise\n" in titles["auto"]
+    assert "otherwise" not in titles["off"]
+
+
 def random_network(seed: int) -> Model:
     """Make a network whose operators read whatever came before them."""
     generator = np.random.RandomState(seed)
