@@ -64,8 +64,9 @@
   ``UNSAFE_DESERIALIZE``
     let Keras run code that lies in the source, as Lambda layers do
 
-  Relative files are looked for in the source folder, then, for files that the build makes, in the binary folder. Where
-  another target makes the file, ``add_dependencies(<name>_generate <target>)`` says so.
+  Relative files are looked for in the source folder, then, for files that a custom command of this folder makes, in the
+  binary folder. A file that is made elsewhere is passed by a generator expression, such as ``$<1:<path>>``, together
+  with ``add_dependencies(<name>_generate <target>)``.
 
   Rules of your own find what was made in properties of the target ``<name>``, each of them the path of a file:
 

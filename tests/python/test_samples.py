@@ -86,7 +86,7 @@ def test_a_decompression_bomb_of_a_header_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("values", "note"), [
     (np.full((6, 2), 3.0), "is constant, 3: its range cannot be learnt"),
-    (np.array([[0, 1], [0.5, 1], [0.25, 1]]).reshape(3, 1, 2), "never changes in 1 channels, the first is 1"),
+    (np.array([[0, 1], [0.5, 1], [0.25, 1]]).reshape(3, 1, 2), "never changes in 1 of 2 channels, the first is 1"),
     (np.clip(np.linspace(0, 2, 40), 0, 1).reshape(20, 2), r"looks saturated: 50% of its values are exactly 1"),
 ])  # fmt: skip
 def test_data_that_no_range_can_be_learnt_from(values: np.ndarray[Any, Any], note: str, tmp_path: Path) -> None:
