@@ -33,8 +33,11 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Give a user of the project's environment: pip sees what is installed, and no network; so does Bazel."""
     home = tmp_path / "home"
     home.mkdir()
-    offline = {name: ROOT / "bazel" / "offline" / name for name in ("rules_cc", "rules_java", "remote_coverage_tools")}
-    repositories = {"tflm_build": ROOT, "tflite_micro": tmp_path / "tflite_micro", **offline}
+    # Bazel takes no path with a space, and the checkout's may have one.
+    checkout = tmp_path / "checkout"
+    checkout.symlink_to(ROOT)
+    offline = {name: checkout / "bazel/offline" / name for name in ("rules_cc", "rules_java", "remote_coverage_tools")}
+    repositories = {"tflm_build": checkout, "tflite_micro": tmp_path / "tflite_micro", **offline}
     settings = [
         f"startup --max_idle_secs=120 --host_jvm_args=-Xmx600m --output_base={tmp_path}/base",
         "build --nosandbox_debug --noshow_progress",
