@@ -214,7 +214,9 @@ def _warn(what: str, array: Array, notes: list[str]) -> None:
         return
     dead = _dead_channels(array)
     if dead:
-        notes.append(f"warning: {what} never changes in {len(dead)} of {array.shape[-1]} channels, the first is {dead[0]}")
+        notes.append(
+            f"warning: {what} never changes in {len(dead)} of {array.shape[-1]} channels, the first is {dead[0]}"
+        )
     for end in (low, high):
         count = np.count_nonzero(array == end)
         often = count > max(_FEW, _SATURATED * array.size)
