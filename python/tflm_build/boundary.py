@@ -4,7 +4,7 @@
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -38,5 +38,7 @@ def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
 
 
 def print_error(who: str, message: str) -> None:
-    """Print an error."""
+    """Print an error, behind what was printed as a result."""
+    with suppress(OSError):  # whoever read the results has seen enough
+        sys.stdout.flush()
     click.echo(f"tflm-build: error: {who}: {message}", err=True)

@@ -83,7 +83,9 @@ def test_a_worker_gives_the_bytes_of_a_single_run(protocol: str, workspace: Work
     }[protocol]
     workspace.bazel("clean")
     run = workspace.bazel("build", "//models:sine", "//models:dense", *options)
-    assert run.runners() == [{"one-shot": "linux-sandbox", "json": "worker"}[protocol]] * 2
+    # Of the sandboxes, Bazel takes the one that the machine allows.
+    kinds = [runner.removeprefix("linux-").removeprefix("processwrapper-") for runner in run.runners()]
+    assert kinds == [{"one-shot": "sandbox", "json": "worker"}[protocol]] * 2
     assert workspace.emitted("models", "sine") | workspace.emitted("models", "dense") == built
 
 

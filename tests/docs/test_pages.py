@@ -46,6 +46,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     ]
     (home / ".bazelrc").write_text("\n".join([*settings, ""]))
     variables = {"HOME": str(home), "PIP_NO_INDEX": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "132"}
+    variables["PYTHONUNBUFFERED"] = ""  # set, it would change what comes first
     # What CMake finds in .venv is a copy of the day on which `./dev` made that.
     variables |= {"tflm_build_ROOT": str(ROOT / "cmake"), "CXXFLAGS": RENAMED}
     yield {**os.environ, **variables}
