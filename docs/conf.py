@@ -22,7 +22,6 @@ extensions = [
     "hawkmoth.ext.javadoc",
     "sphinxcontrib.moderncmakedomain",
 ]
-root_doc = "index"
 # What stands between single backquotes in the comments of C is code.
 default_role = "code"
 nitpicky = True
@@ -31,7 +30,6 @@ smartquotes = False
 # Of the standard library, and of the interpreter's C++.
 nitpick_ignore = [("c:identifier", name) for name in ("uint32_t", "int32_t", "intptr_t", "size_t")]
 
-myst_enable_extensions = ["deflist"]
 # As deep as the headings go: links to them are checked.
 myst_heading_anchors = 4
 myst_ref_domains = ["std"]

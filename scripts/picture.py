@@ -4,8 +4,6 @@
 
 import base64
 import io
-import os
-import pty
 import subprocess
 import sys
 import tempfile
@@ -18,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 
 from browser import chromium  # noqa: E402 - these lie with the tests
-from terminal import read_to_end  # noqa: E402
+from terminal import show  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "hello_world"
 PICTURE = ROOT / "docs" / "picture.png"
@@ -65,12 +63,8 @@ def main() -> None:
 def _inspect(folder: Path) -> str:
     """Show the model on a terminal; return what stands there as HTML."""
     words = ("inspect", "hello_world.json")
-    ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "tflm_build", *words]
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
-    with subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, env=environment):
-        os.close(theirs)
-        printed = read_to_end(ours).decode().replace("\r\n", "\n")
+    printed = show(command, folder=folder, TERM="xterm-256color", COLUMNS=str(COLUMNS))
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.assemble(("$", "bright_green"), " ", " ".join(("tflm-build", *words))))
     console.print(Text.from_ansi(printed))

@@ -4,17 +4,15 @@
 import shutil
 import subprocess
 
-from workspaces import ROOT, Workspace
-
-VENDOR = ROOT / ".venv" / "tflm" / "xmos_ai_tools"
+from vendor_tflm import GEMMLOWP, HEADERS, LIBRARY, SONAME
+from workspaces import Workspace
 
 
 def test_a_vendors_library(workspace: Workspace) -> None:
     folder = workspace.folder / "native"
-    shutil.copytree(VENDOR / "runtime" / "include", folder / "include", dirs_exist_ok=True)
-    shutil.copytree("/usr/include/gemmlowp", folder / "gemmlowp", dirs_exist_ok=True)
-    # By the name that it has for itself.
-    shutil.copyfile(VENDOR / "xinterpreters" / "libs" / "linux" / "xtflm_python.so", folder / "xtflm_python.so.1.0.1")
+    shutil.copytree(HEADERS, folder / "include", dirs_exist_ok=True)
+    shutil.copytree(GEMMLOWP, folder / "gemmlowp", dirs_exist_ok=True)
+    shutil.copyfile(LIBRARY, folder / SONAME)
     option = "--@tflm_build//bazel:tflm=//native:tflm"
     words = workspace.bazel("test", option, "//models:dense_test", "//models:made_test").words
     assert "Executed 2 out of 2 tests: 2 tests pass" in words

@@ -5,20 +5,18 @@ The real library is a vendor's fork, which renames the namespace; see CONTRIBUTI
 upstream's create_tflm_tree.py writes: a stand-in of that layout is compiled, not run.
 """
 
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hand_made import flatbuffer
 from projects import ROOT, Project, scenario
 from tiny_models import MODELS
+from vendor_tflm import GEMMLOWP, HEADERS, LIBRARY, SONAME
 
-VENDOR = ROOT / ".venv" / "tflm" / "xmos_ai_tools"
-HEADERS = VENDOR / "runtime" / "include"
-LIBRARY = VENDOR / "xinterpreters" / "libs" / "linux" / "xtflm_python.so"
-GEMMLOWP = Path("/usr/include/gemmlowp")
 RENAMED = "-DDEFINITIONS=tflite=tflite_micro"
+TREE = ROOT / "tests" / "docs" / "standins" / "tflite_micro" / "create_tflm_tree.py"
 PASSED = "100% tests passed, 0 tests failed out of 2"
 
 
@@ -36,7 +34,7 @@ def prefix(tmp_path: Path) -> Path:
     folder = tmp_path / "the prefix"
     (folder / "lib").mkdir(parents=True)
     (folder / "include").symlink_to(HEADERS)
-    for name in ("libtflm.so", "xtflm_python.so.1.0.1"):  # the second is what it calls itself
+    for name in ("libtflm.so", SONAME):
         (folder / "lib" / name).symlink_to(LIBRARY)
     return folder
 
@@ -90,20 +88,13 @@ def test_a_target_whose_headers_are_made_by_the_build(project: Project) -> None:
 def tree(tmp_path: Path) -> Path:
     """Make a stand-in for a tree of upstream's create_tflm_tree.py: its layout and headers, but sources of our own."""
     folder = tmp_path / "a tree"
-    for part in ("tensorflow", "signal"):
-        shutil.copytree(HEADERS / part, folder / part)
-    shutil.copytree(HEADERS / "flatbuffers", folder / "third_party" / "flatbuffers" / "include" / "flatbuffers")
-    shutil.copytree(GEMMLOWP, folder / "third_party" / "gemmlowp")
-    for header in folder.rglob("*.h"):
-        # Named as upstream does; and this fork compiles without the switch alone, which upstream has done away with.
-        text = header.read_bytes().replace(b"tflite_micro", b"tflite")
-        header.write_bytes(text.replace(b"TF_LITE_STATIC_MEMORY", b"A_SWITCH_THAT_IS_NO_MORE"))
+    subprocess.run([sys.executable, TREE, "--makefile_options=", folder], check=True)
     switches = (
         "#if !defined(TF_LITE_STATIC_MEMORY) || !defined(TF_LITE_USE_CTIME) || !defined(TF_LITE_DISABLE_X86_NEON)\n"
         '#error "TFLM is not compiled as its makefiles do"\n#endif\n'
         "#if defined(__GXX_RTTI) || defined(__EXCEPTIONS)\n#error\n#endif\n"
     )
-    source = folder / "tensorflow" / "lite" / "micro" / "stand_in.cc"
+    source = folder / "tensorflow" / "lite" / "micro" / "micro_interpreter.cc"
     source.write_text(switches + '#include "tensorflow/lite/micro/micro_interpreter.h"\nint stand_in() { return 1; }\n')
     kissfft = folder / "third_party" / "kissfft" / "kiss_fft.c"
     kissfft.parent.mkdir()

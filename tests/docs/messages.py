@@ -10,11 +10,11 @@ import ast
 import functools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-__all__ = ["MAKES_ERROR", "ROOT", "YIELD_FAULTS", "messages", "sites"]
+from blocks import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["MAKES_ERROR", "YIELD_FAULTS", "messages", "sites"]
+
 PYTHON = ROOT / "python" / "tflm_build"
 # What their checks yield is printed as errors.
 YIELD_FAULTS = {"compare.py", "verify_image.py"}
@@ -46,9 +46,7 @@ def _of_python() -> Iterator[tuple[str, str]]:
         module = ast.parse(path.read_text("utf-8"))
         functions = [node for node in ast.walk(module) if isinstance(node, Function)]
         for function in functions:
-            inner = [each for each in functions if each in ast.walk(function) and each is not function]
-            own = [node for node in ast.walk(function) if not any(node in ast.walk(each) for each in inner)]
-            for node in own:
+            for node in ast.walk(function):
                 value = None
                 if isinstance(node, ast.Call) and re.fullmatch(MAKES_ERROR, ast.unparse(node.func)):
                     value = node.args[1 if ast.unparse(node.func) == "RequestError" else 0]

@@ -6,13 +6,12 @@ project, modules, versions, an extension and its tags, has to be there.
 """
 
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-__all__ = ["check_module_file"]
+from blocks import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["check_module_file"]
 
 
 def check_module_file(text: str) -> None:

@@ -5,7 +5,8 @@ import re
 from collections import Counter
 
 import pytest
-from messages import MAKES_ERROR, ROOT, YIELD_FAULTS, messages, sites
+from blocks import ROOT
+from messages import MAKES_ERROR, YIELD_FAULTS, messages, sites
 
 PAGE = ROOT / "docs" / "reference" / "errors.md"
 ENTRY = re.compile(r"^- `(.+)`\n\n((?:  \S.*\n)+)", re.MULTILINE)

@@ -2,7 +2,8 @@
 """The stand-in for what reads MODULE.bazel takes the example's, and refuses what this project's own does not fit."""
 
 import pytest
-from module_file import ROOT, check_module_file
+from blocks import ROOT
+from module_file import check_module_file
 
 EXAMPLE = (ROOT / "examples" / "fw" / "MODULE.bazel").read_text("utf-8")
 TAG = 'tflm = use_extension("@tflm_build//bazel:extensions.bzl", "tflm_build")\ntflm.python({} = "/opt/python3")\n'

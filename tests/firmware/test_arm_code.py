@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from projects import ROOT
+from vendor_tflm import GEMMLOWP, HEADERS, RENAMED
 
 EXAMPLE = ROOT / "examples" / "cortex_m_qemu"
 TARGET = ["-mcpu=cortex-m3", "-mthumb", "-Os", "-ffunction-sections", "-fdata-sections"]
@@ -16,9 +17,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werr
 RUNTIME = ("check.c", "model.c", "model_test.c")  # without the host backend, which starts a process
 EMITTED = ("patterns.c", "patterns_data.c", "patterns_golden.c")
 CXX = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-unwind-tables"]
-# The headers are a vendor's fork, which renames the namespace; see CONTRIBUTING.md.
-TFLM = ["-Dtflite=tflite_micro", "-isystem", str(ROOT / ".venv" / "tflm" / "xmos_ai_tools" / "runtime" / "include")]
-TFLM += ["-isystem", "/usr/include/gemmlowp"]
+TFLM = [RENAMED, "-isystem", str(HEADERS), "-isystem", str(GEMMLOWP)]
 
 PROGRAM = """
 #include "patterns.h"

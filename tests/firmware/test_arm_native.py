@@ -8,13 +8,11 @@ scale for all outputs of a dense layer; see CONTRIBUTING.md.
 import re
 import shutil
 import textwrap
-from pathlib import Path
 
 import pytest
 from projects import ROOT, Project
+from vendor_tflm import GEMMLOWP, HEADERS
 
-HEADERS = ROOT / ".venv" / "tflm" / "xmos_ai_tools" / "runtime" / "include"
-GEMMLOWP = Path("/usr/include/gemmlowp")
 OWN_TFLM = f"""
 add_compile_definitions(tflite=tflite_micro TFLM_BUILD_PER_CHANNEL)
 add_library(own_tflm INTERFACE)

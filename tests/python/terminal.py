@@ -2,8 +2,20 @@
 """Read what a program shows on a terminal of its own."""
 
 import os
+import pty
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["read_to_end"]
+__all__ = ["read_to_end", "show"]
+
+
+def show(command: Sequence[str], *, folder: Path | None = None, **environment: str) -> str:
+    """Run a command on a terminal; return what stands there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, cwd=folder, stdout=theirs, stderr=theirs, env={**os.environ, **environment}):
+        os.close(theirs)
+        return read_to_end(ours).decode().replace("\r\n", "\n")
 
 
 def read_to_end(terminal: int) -> bytes:

@@ -4,7 +4,6 @@
 import copy
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from hand_made import Model, Op, Tensor, flatbuffer
 from interpreters import HELLO_WORLD, Run, read_manifest
-from terminal import read_to_end
+from terminal import show
 
 from tflm_build.describe import describe
 from tflm_build.flatbuffer import load, store
@@ -204,13 +203,8 @@ def test_names_with_markup_are_escaped(tflm_build: Run, tmp_path: Path) -> None:
 
 def test_names_with_markup_are_escaped_on_a_terminal(tmp_path: Path) -> None:
     path = write(tmp_path, "m.tflite", hostile())
-    ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "tflm_build", "inspect", str(path)]
-    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "400", "NO_COLOR": "1"}
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment):
-        os.close(theirs)
-        shown = read_to_end(ours)
-    text = shown.decode().replace("\r\n", "\n")
+    text = show(command, TERM="dumb", COLUMNS="400", NO_COLOR="1")
     assert text.count(SHOWN) >= 6
     assert "━" in text
     assert "\x1b[31m" not in text

@@ -7,20 +7,20 @@ It renames the namespace `tflite`, and its FULLY_CONNECTED knows one scale of we
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tiny_models import ROOT, RUNTIME
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 _VENDOR = ROOT / ".venv" / "tflm" / "xmos_ai_tools"
+HEADERS = _VENDOR / "runtime" / "include"
+GEMMLOWP = Path("/usr/include/gemmlowp")
 LIBRARY = _VENDOR / "xinterpreters" / "libs" / "linux" / "xtflm_python.so"
+SONAME = "xtflm_python.so.1.0.1"  # what the library calls itself
 RENAMED = "-Dtflite=tflite_micro"
 CXX = [
     "-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics",
     "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror",
-    "-isystem", _VENDOR / "runtime" / "include", "-isystem", "/usr/include/gemmlowp", "-I", RUNTIME / "include",
+    "-isystem", HEADERS, "-isystem", GEMMLOWP, "-I", RUNTIME / "include",
 ]  # fmt: skip
 NATIVE = RUNTIME / "src" / "native.cc"
 SOURCES = [RUNTIME / "src" / "check.c", RUNTIME / "src" / "model.c"]
