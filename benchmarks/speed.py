@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tflm_build.c_source import byte_rows
+from tflm_build.emit.c_source import byte_rows
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
 

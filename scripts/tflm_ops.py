@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write python/tflm_build/tflm_ops.tsv, or check it: the ops that the installed tflite-micro has kernels for.
+"""Write python/tflm_build/model/tflm_ops.tsv, or check it: the ops that the installed tflite-micro has kernels for.
 
 The interpreter itself is asked. A model with an op to look up and, behind it, one that cannot exist is opened: TFLM
 looks up all kernels before it prepares any, stops at the first that is missing, and names it. So a kernel is there if
@@ -24,7 +24,7 @@ import numpy as np
 from tflite_micro.python.tflite_micro import _runtime, runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-_TABLE: Final = Path(__file__).resolve().parents[1] / "python" / "tflm_build" / "tflm_ops.tsv"
+_TABLE: Final = Path(__file__).resolve().parents[1] / "python" / "tflm_build" / "model" / "tflm_ops.tsv"
 
 _HEADER: Final = """\
 # Operators with a kernel in TFLM (tflite-micro {version}), and the MicroMutableOpResolver method of each.

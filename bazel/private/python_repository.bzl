@@ -8,7 +8,7 @@ REPOSITORY = "tflm_build_toolchain"
 # Nothing from the user's environment decides what the converter imports.
 _LAUNCHER = """\
 {start}
-from tflm_build.worker import main
+from tflm_build.bazel_worker.worker import main
 
 main()
 """

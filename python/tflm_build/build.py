@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tflm_build.activations import describe_activations
-from tflm_build.arrange import arrange
-from tflm_build.budget import hold_budgets
-from tflm_build.canonical import canonicalize
-from tflm_build.check import check_ops
-from tflm_build.describe_layers import describe_layers
-from tflm_build.emit import EMITTED, Shipment, emit_sources
+from tflm_build.emit.manifest import manifest
+from tflm_build.emit.sources import EMITTED, Shipment, emit_sources
+from tflm_build.emit.summary import summarize
 from tflm_build.errors import TflmBuildError
-from tflm_build.golden import golden_inputs
-from tflm_build.graph import read_graph
-from tflm_build.manifest import manifest
-from tflm_build.model_page import model_page
+from tflm_build.files import depfile, place_files
+from tflm_build.model.graph import read_graph
+from tflm_build.model.layers import describe_layers
+from tflm_build.model.ops import check_ops
+from tflm_build.model.weights import weight_distributions
 from tflm_build.options import Options
-from tflm_build.place import depfile, place_files
+from tflm_build.passes.canonical import canonicalize
 from tflm_build.progress import Progress
-from tflm_build.prove import prove
-from tflm_build.quantize import quantize
-from tflm_build.read import Source, read_source
-from tflm_build.read_samples import data_files, read_samples
-from tflm_build.samples import Samples
-from tflm_build.summarize import summarize
+from tflm_build.report.model_page import model_page
+from tflm_build.source.read import Source, read_source
+from tflm_build.source.read_samples import data_files, read_samples
+from tflm_build.source.samples import Samples
+from tflm_build.stages.activations import describe_activations
+from tflm_build.stages.arena import arrange
+from tflm_build.stages.budgets import hold_budgets
+from tflm_build.stages.convert import quantize
+from tflm_build.stages.golden import golden_inputs
+from tflm_build.stages.prove import prove
 from tflm_build.versions import base_versions, tool_files
-from tflm_build.weights import weight_distributions
 
 __all__ = ["STAGES", "Result", "build"]
 

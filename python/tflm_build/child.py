@@ -57,10 +57,10 @@ class Task:
 # Tasks that run in a fork, and what is loaded for them before. All others may start threads or read variables when they
 # are imported, as TensorFlow and a user's functions do, and get a new process.
 _FORKED: Final = {
-    "tflm_build.run_layers": "ai_edge_litert.interpreter",
-    "tflm_build.run_litert": "ai_edge_litert.interpreter",
-    "tflm_build.run_tflm": "tflite_micro.runtime",
-    "tflm_build.verify_shapes": "ai_edge_litert.interpreter",
+    "tflm_build.tasks.follow_layers": "ai_edge_litert.interpreter",
+    "tflm_build.tasks.run_litert": "ai_edge_litert.interpreter",
+    "tflm_build.tasks.run_tflm": "tflite_micro.runtime",
+    "tflm_build.source.check_shapes": "ai_edge_litert.interpreter",
 }
 _CAN_FORK: Final = sys.platform == "linux"  # macOS has fork, but its own libraries do not outlive it
 

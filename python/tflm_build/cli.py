@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tflm_build import __version__
-from tflm_build.boundary import one_line_errors, print_error
+from tflm_build.end_command import one_line_errors, print_error
 from tflm_build.options import Options
 
 __all__ = ["end_with_signals", "main", "run"]
@@ -107,7 +107,7 @@ def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
     A model has to have the bytes that its manifest states, aligned, in memory that is neither written to nor copied to
     RAM, and has to give the golden answers.
     """
-    from tflm_build.verify_image import verify_models
+    from tflm_build.image.verify import verify_models
 
     with one_line_errors(image.name, verbose=verbose):
         verdicts = verify_models(image, models)
@@ -126,9 +126,9 @@ def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def size(*, image: Path, as_json: bool, verbose: bool) -> None:
     """Divide the flash and RAM of a linked ELF image among its models, TFLM, the runtime and the rest."""
-    from tflm_build.read_image import read_image
-    from tflm_build.show_size import show_size
-    from tflm_build.size_image import size_image
+    from tflm_build.image.read import read_image
+    from tflm_build.image.show_size import show_size
+    from tflm_build.image.size import size_image
 
     with one_line_errors(image.name, verbose=verbose):
         show_size(size_image(read_image(image)), as_json=as_json)
@@ -148,9 +148,9 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
 
     MODEL is a manifest, a .json file, or what convert takes as --src.
     """
-    from tflm_build.describe import describe
-    from tflm_build.estimate import estimate, read_conditions
-    from tflm_build.show_inspection import show_inspection
+    from tflm_build.describe.description import describe
+    from tflm_build.describe.estimate import estimate, read_conditions
+    from tflm_build.describe.show_inspection import show_inspection
 
     for option, value in asked.items():
         if value is not None and target is None:
@@ -177,9 +177,9 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose: bool) -> None:
     """Show what changed from one manifest to another: bytes, arena, MACs, accuracy, ops, options and tools."""
-    from tflm_build.compare import compare, exceeded, read_limit
-    from tflm_build.describe import describe
-    from tflm_build.show_comparison import show_comparison
+    from tflm_build.describe.compare import compare, exceeded, read_limit
+    from tflm_build.describe.description import describe
+    from tflm_build.describe.show_comparison import show_comparison
 
     descriptions = []
     for path in (before, after):
@@ -208,7 +208,7 @@ def report(*, source: Path, output: Path | None, verbose: bool) -> None:
 
     SOURCE is a manifest, or a folder: then the page is an overview of all models that were compiled into it.
     """
-    from tflm_build.report import report as write_report
+    from tflm_build.report.write import report as write_report
 
     with one_line_errors(source.name, verbose=verbose):
         page = write_report(source, output)

@@ -17,7 +17,7 @@ __all__ = ["MAKES_ERROR", "YIELD_FAULTS", "messages", "sites"]
 
 PYTHON = ROOT / "python" / "tflm_build"
 # What their checks yield is printed as errors.
-YIELD_FAULTS = {"compare.py", "verify_image.py"}
+YIELD_FAULTS = {"describe/compare.py", "image/verify.py"}
 FILLED = "…"
 MAKES_ERROR = r"TflmBuildError|RequestError|_say|click\.\w*(?:Error|Exception|Parameter)"
 
@@ -42,7 +42,7 @@ def sites() -> list[tuple[str, str]]:
 
 def _of_python() -> Iterator[tuple[str, str]]:
     """Give the messages of the compiler."""
-    for path in sorted(PYTHON.glob("*.py")):
+    for path in sorted(PYTHON.rglob("*.py")):
         module = ast.parse(path.read_text("utf-8"))
         functions = [node for node in ast.walk(module) if isinstance(node, Function)]
         for function in functions:
@@ -50,7 +50,7 @@ def _of_python() -> Iterator[tuple[str, str]]:
                 value = None
                 if isinstance(node, ast.Call) and re.fullmatch(MAKES_ERROR, ast.unparse(node.func)):
                     value = node.args[1 if ast.unparse(node.func) == "RequestError" else 0]
-                elif isinstance(node, ast.Yield) and path.name in YIELD_FAULTS:
+                elif isinstance(node, ast.Yield) and path.relative_to(PYTHON).as_posix() in YIELD_FAULTS:
                     value = node.value
                 if value is not None:
                     for text in _texts(value, function, functions):
@@ -115,7 +115,7 @@ def _of_c() -> Iterator[tuple[str, str]]:
         "runtime/src/host.c": r'tflm_helper_complain\("(.+)"\)',
         "runtime/src/native.cc": r'MicroPrintf\("tflm-build: (.+?)"',
         "runtime/src/model_test.c": r'printf\("(%s: (?!\.\.\.).+?)(?:\\n)?"',
-        "python/tflm_build/templates/section.c.in": r'#error "(.+)"',
+        "python/tflm_build/emit/templates/section.c.in": r'#error "(.+)"',
     }
     for name, pattern in patterns.items():
         joined = re.sub(r'"\s*"', "", (ROOT / name).read_text("utf-8"))

@@ -33,7 +33,7 @@ def test_each_entry_says_more_than_the_message() -> None:
 def test_no_place_that_makes_an_error_is_overlooked() -> None:
     """Count the calls in the text, and the places that pass on what another one says."""
     calls = {
-        "python/tflm_build/*.py": rf"(?<!class )(?<!def )\b(?:{MAKES_ERROR})\(",
+        "python/tflm_build/**/*.py": rf"(?<!class )(?<!def )\b(?:{MAKES_ERROR})\(",
         "cmake/**/*.cmake": r'(?<!function\()\b_tflm_build_error\(|FATAL_ERROR(?! "tflm-build: error: \$\{name\}: )',
         "bazel/**/*.bzl": r'\bfail\(|\serror = "',
     }
@@ -42,7 +42,7 @@ def test_no_place_that_makes_an_error_is_overlooked() -> None:
             name = f"{path.relative_to(ROOT)}"
             found = len({where for where, _ in sites() if where.startswith(f"{name}:")})
             made = len(re.findall(call, path.read_text("utf-8")))
-            assert found > made if path.name in YIELD_FAULTS else found == made, name
+            assert found > made if name.removeprefix("python/tflm_build/") in YIELD_FAULTS else found == made, name
     assert Counter(where.rpartition(":")[0] for where, text in sites() if text == "…") == {
         "bazel/private/image_test.bzl": 1,
         "bazel/private/model.bzl": 1,

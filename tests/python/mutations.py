@@ -16,9 +16,9 @@ from hand_made import Model, Op, Tensor, flatbuffer, schema
 
 from tflm_build.build import build
 from tflm_build.errors import TflmBuildError
-from tflm_build.flatbuffer import store
+from tflm_build.model.flatbuffer import store
 from tflm_build.options import Options
-from tflm_build.verify import verify
+from tflm_build.source.check_flatbuffer import verify
 
 LIMIT = 30  # seconds
 

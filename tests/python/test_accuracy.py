@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from interpreters import Run, litert_outputs, read_manifest
 
-from tflm_build.accuracy import work_out_accuracy
 from tflm_build.errors import TflmBuildError
-from tflm_build.graph import Tensor
+from tflm_build.model.graph import Tensor
+from tflm_build.stages.accuracy import work_out_accuracy
 
 OUTPUT = Tensor("y", "int8", (1, 3), 0.5, -2)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from interpreters import litert_outputs, tflm_outputs
 
-from tflm_build.canonical import canonicalize
 from tflm_build.errors import TflmBuildError
-from tflm_build.flatbuffer import ALIGNMENT, load, schema, store
+from tflm_build.model.flatbuffer import ALIGNMENT, load, schema, store
+from tflm_build.passes.canonical import canonicalize
 
 if TYPE_CHECKING:
     from pathlib import Path

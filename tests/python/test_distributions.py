@@ -9,9 +9,9 @@ import pytest
 from hand_made import Model, Op, Tensor, flatbuffer
 from interpreters import Array, Run, read_manifest
 
-from tflm_build.activations import describe_activations
-from tflm_build.golden import GoldenInputs
-from tflm_build.quantize import Converted
+from tflm_build.stages.activations import describe_activations
+from tflm_build.stages.convert import Converted
+from tflm_build.stages.golden import GoldenInputs
 
 
 def constants(model: bytes) -> dict[tuple[int, ...], Array]:

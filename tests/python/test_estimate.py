@@ -6,10 +6,10 @@ import re
 import pytest
 from interpreters import ROOT
 
+from tflm_build.describe.estimate import Conditions, Estimate, estimate, rates, read_conditions
+from tflm_build.describe.quantity import read_quantity, write_quantity
 from tflm_build.errors import TflmBuildError
-from tflm_build.estimate import Conditions, Estimate, estimate, rates, read_conditions
-from tflm_build.read_quantity import read_quantity, write_quantity
-from tflm_build.workload import LayerWork
+from tflm_build.model.workload import LayerWork
 
 CONV, DEPTHWISE, DENSE = "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"
 

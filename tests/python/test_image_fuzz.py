@@ -16,10 +16,10 @@ from interpreters import Run
 from mutations import KINDS
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.read_image import read_image
-from tflm_build.read_manifest import Manifest, read_manifest
-from tflm_build.size_image import size_image
-from tflm_build.verify_image import verify_image
+from tflm_build.image.read import read_image
+from tflm_build.image.size import size_image
+from tflm_build.image.verify import verify_image
+from tflm_build.manifest.read import Manifest, read_manifest
 
 COUNT, CHUNK = 1200, 200
 SECONDS = 5

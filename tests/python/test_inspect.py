@@ -15,8 +15,8 @@ from hand_made import Model, Op, Tensor, flatbuffer
 from interpreters import HELLO_WORLD, Run, read_manifest
 from terminal import show
 
-from tflm_build.describe import describe
-from tflm_build.flatbuffer import load, store
+from tflm_build.describe.description import describe
+from tflm_build.model.flatbuffer import load, store
 
 SCALE = 0.5
 
@@ -300,10 +300,10 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Any:
 
 
 def test_whatever_a_manifest_holds_is_shown_or_refused(hello_world: Path, tmp_path: Path) -> None:
-    from tflm_build.compare import compare
+    from tflm_build.describe.compare import compare
+    from tflm_build.describe.show_comparison import show_comparison
+    from tflm_build.describe.show_inspection import show_inspection
     from tflm_build.errors import TflmBuildError
-    from tflm_build.show_comparison import show_comparison
-    from tflm_build.show_inspection import show_inspection
 
     values: tuple[Any, ...] = (None, "\x1b", -1, 1.5, [], {}, [None], True)
     good = describe(str(hello_world / "hello_world.json"), check_files=True)

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from interpreters import ROOT, read_manifest
 
-from tflm_build.measure import INTERPRETER_SIZE
+from tflm_build.stages.measure import INTERPRETER_SIZE
 
 SCHEMA = json.loads((ROOT / "docs" / "reference" / "manifest.schema.json").read_text())
 

@@ -18,9 +18,9 @@ from interpreters import HELLO_WORLD, Run, read_manifest
 from manifests import leaves, save, with_layers, with_markup
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.layer_rows import Lane, lay_lanes, layer_rows
-from tflm_build.model_page import model_page
-from tflm_build.report import report
+from tflm_build.report.layer_rows import Lane, lay_lanes, layer_rows
+from tflm_build.report.model_page import model_page
+from tflm_build.report.write import report
 
 VOID = {"meta", "link", "br", "img", "input", "rect", "circle", "line", "path"}
 

@@ -12,8 +12,8 @@ from browser import Browser, chromium
 from interpreters import read_manifest
 from manifests import save, with_layers, with_markup
 
-from tflm_build.model_page import model_page
-from tflm_build.report import report
+from tflm_build.report.model_page import model_page
+from tflm_build.report.write import report
 
 WINDOWS = [(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")]
 PAGES = ("hello_world", "cnn", "markup", "many", "models")

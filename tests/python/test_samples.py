@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.read_samples import read_samples
-from tflm_build.samples import bind
+from tflm_build.source.read_samples import read_samples
+from tflm_build.source.samples import bind
 
 
 @dataclass(frozen=True)

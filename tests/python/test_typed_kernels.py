@@ -3,8 +3,8 @@
 
 import pytest
 
-from tflm_build.graph import Operand, Operator
-from tflm_build.typed_kernels import typed_kernel
+from tflm_build.model.graph import Operand, Operator
+from tflm_build.model.typed_kernels import typed_kernel
 
 
 def operator(op: str, reads: str, writes: str) -> Operator:

@@ -13,9 +13,9 @@ from hand_made import Model, Op, Tensor, flatbuffer, schema
 from mutations import small_models
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.flatbuffer import load, store
-from tflm_build.verify import _fields, verify
-from tflm_build.verify_shapes import verify_shapes
+from tflm_build.model.flatbuffer import load, store
+from tflm_build.source.check_flatbuffer import _fields, verify
+from tflm_build.source.check_shapes import verify_shapes
 
 
 @pytest.mark.parametrize("model", small_models())

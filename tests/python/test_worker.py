@@ -17,7 +17,7 @@ from interpreters import HELLO_WORLD
 
 from tflm_build.freeze import freeze
 
-COMMAND = (sys.executable, "-c", "from tflm_build.worker import main; main()", "--persistent_worker")
+COMMAND = (sys.executable, "-c", "from tflm_build.bazel_worker.worker import main; main()", "--persistent_worker")
 SINE = (
     "--src", str(HELLO_WORLD / "hello_world.keras"), "--quantize", "int8",
     "--calibration", str(HELLO_WORLD / "calibration.npz"),

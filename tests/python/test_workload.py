@@ -13,11 +13,11 @@ import pytest
 from hand_made import Model, Op, Tensor, flatbuffer
 from interpreters import ROOT, Array, litert_outputs
 
-from tflm_build import workload
-from tflm_build.canonical import canonicalize
 from tflm_build.errors import TflmBuildError
-from tflm_build.flatbuffer import load, store
-from tflm_build.workload import LayerWork, layer_work
+from tflm_build.model import workload
+from tflm_build.model.flatbuffer import load, store
+from tflm_build.model.workload import LayerWork, layer_work
+from tflm_build.passes.canonical import canonicalize
 
 VALID = 1
 
@@ -213,7 +213,7 @@ def test_filter_bank() -> None:
 
 
 def test_every_op_of_the_table_is_counted() -> None:
-    table = (ROOT / "python" / "tflm_build" / "tflm_ops.tsv").read_text().splitlines()
+    table = (ROOT / "python" / "tflm_build" / "model" / "tflm_ops.tsv").read_text().splitlines()
     assert set(workload._MACS) == {line.split("\t")[0] for line in table if not line.startswith("#")}
     assert len(set(workload._WITHOUT)) == len(workload._WITHOUT)
 

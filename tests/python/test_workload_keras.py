@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tflm_build.canonical import canonicalize
-from tflm_build.workload import LayerWork, layer_work
+from tflm_build.model.workload import LayerWork, layer_work
+from tflm_build.passes.canonical import canonicalize
 
 
 @pytest.fixture(scope="module")

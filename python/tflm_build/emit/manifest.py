@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Record what each stage found: reports, tests and build systems read it and derive nothing again."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tflm_build.emit.sources import Shipment
+from tflm_build.model.graph import Graph, Tensor
+from tflm_build.model.layers import Layer
+from tflm_build.model.ops import UsedOp
+from tflm_build.model.weights import Weights
+from tflm_build.options import Options
+from tflm_build.source.read import Source
+from tflm_build.source.samples import Samples
+from tflm_build.stages.accuracy import Accuracy, WorstSample
+from tflm_build.stages.activations import Activation
+from tflm_build.stages.convert import Converted
+from tflm_build.stages.measure import INTERPRETER_SIZE
+
+__all__ = ["SCHEMA_VERSION", "describe_graph", "manifest"]
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a field changes its meaning or goes away."""
+
+
+def manifest(
+    options: Options,
+    source: Source,
+    data: Mapping[str, Samples | None],
+    converted: Converted,
+    shipment: Shipment,
+    versions: Mapping[str, str],
+    files: Mapping[str, bytes],
+) -> bytes:
+    """Write the manifest: JSON with sorted keys, no path and no time.
+
+    Args:
+        options: what the user decided.
+        source: what the model was built from.
+        data: calibration and test data, by option name.
+        converted: what the calibration data is like, and the size before canonicalizing.
+        shipment: what the stages found.
+        versions: of the tools that decided the bytes.
+        files: the emitted files.
+    """
+    graph, proof, golden, arranged = shipment.graph, shipment.proof, shipment.golden, shipment.arranged
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "name": options.name,
+        "options": _options(options),
+        "source": {
+            "file": source.name,
+            "kind": source.kind,
+            "bytes": source.size,
+            "sha256": source.sha256,
+        },
+        "calibration": _data(data["CALIBRATION"], converted.calibration),
+        "test_data": _data(data["TEST_DATA"], None),
+        "versions": dict(versions),
+        "model": {
+            "bytes": len(shipment.flatbuffer),
+            "bytes_before": len(converted.flatbuffer),
+            "quantization": graph.quantization,
+            "sha256": hashlib.sha256(shipment.flatbuffer).hexdigest(),
+            "crc32": f"{shipment.crc32:08x}",
+        },
+        "ops": [_op(used) for used in shipment.ops],
+        **describe_graph(graph, shipment.work),
+        "activations": {
+            "samples": shipment.activations.samples,
+            "layers": [_activation(layer) for layer in shipment.activations.layers],
+        },
+        "weights": [_weights(weights) for weights in shipment.weights],
+        "budgets": {kind: options.budget(f"max_{kind}") for kind in ("flash", "arena", "macs")},
+        "arena": {
+            "smallest": arranged.measured.smallest_arena,
+            "interpreter": INTERPRETER_SIZE,
+            "size": arranged.measured.arena_size,
+            "head": arranged.measured.head,
+            "tail": arranged.measured.tail,
+            "planned": arranged.planned,
+            "smallest_unplanned": arranged.arena_unplanned,
+            "lower_bound": arranged.lower_bound,
+            "greedy_head": arranged.greedy_head,
+            "peak": [{"layer": layer, "bytes": size} for layer, size in arranged.peak],
+        },
+        "golden": {
+            "vectors": len(golden.arrays[0]),
+            "from_data": golden.from_data,
+            "random": shipment.random_golden,
+            "reference": [
+                {"difference": _rounded(difference), "tolerance": _rounded(tolerance)}
+                for difference, tolerance in zip(proof.difference, proof.tolerance, strict=True)
+            ],
+        },
+        "accuracy": _accuracy(proof.accuracy),
+        "files": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())},
+    }
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    # Numbers stand in one line. No text looks like a list of them: JSON writes the end of a line in it as \\n.
+    text = re.sub(r"\[\n[-+.e0-9,\s]+\]", lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text)
+    return (text + "\n").encode()
+
+
+def describe_graph(graph: Graph, layers: Sequence[Layer]) -> dict[str, Any]:
+    """Return what the manifest says of any model, built or not: its ends and layers."""
+    return {
+        "inputs": [_tensor(tensor) for tensor in graph.inputs],
+        "outputs": [_tensor(tensor) for tensor in graph.outputs],
+        "layers": [_layer(layer) for layer in layers],
+        "macs": sum(layer.macs for layer in layers),
+    }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    """Describe a layer."""
+    ends = {
+        kind: [{**dataclasses.asdict(end), "shape": list(end.shape)} for end in group]
+        for kind, group in (("inputs", layer.inputs), ("outputs", layer.outputs))
+    }
+    return {**dataclasses.asdict(layer), **ends}
+
+
+def _options(options: Options) -> dict[str, Any]:
+    """Return the options that decided the bytes: not the paths, whose digests stand elsewhere."""
+    return {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(options)
+        if field.name not in {"name", "src", "report"} and field.metadata["group"] != "file"
+    }
+
+
+def _data(samples: Samples | None, description: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Describe calibration or test data."""
+    if samples is None:
+        return None
+    return {
+        "file": samples.file,
+        "sha256": samples.sha256 or None,
+        "random": bool(samples.random),
+        **(description or {}),
+    }
+
+
+def _accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
+    """Describe what is left of the float model."""
+    if accuracy is None:
+        return None
+    return {
+        "samples": accuracy.samples,
+        "float_error": [_rounded(error) for error in accuracy.float_error],
+        "worst_sample": list(accuracy.worst_sample),
+        "sqnr_db": [_finite(sqnr) for sqnr in accuracy.sqnr],
+        "labelled": accuracy.labelled,
+        "top1": None if accuracy.top1 is None else _rounded(accuracy.top1),
+        "float_top1": None if accuracy.float_top1 is None else _rounded(accuracy.float_top1),
+        "worst": [_worst(sample) for sample in accuracy.worst],
+    }
+
+
+def _op(used: UsedOp) -> dict[str, Any]:
+    """Describe an op that is registered."""
+    kernel = used.kernel.register if used.kernel else None
+    return {"op": used.op, "count": used.count, "method": used.method, "kernel": kernel}
+
+
+def _worst(sample: WorstSample) -> dict[str, Any]:
+    """Describe a sample that is far from the float model."""
+    mine, theirs, label = sample.classes
+    return {
+        "sample": sample.sample,
+        "output": sample.output,
+        "element": sample.element,
+        "got": _finite(sample.got),
+        "float": _finite(sample.wanted),
+        "difference": _finite(sample.difference),
+        "class": mine,
+        "float_class": theirs,
+        "label": label,
+    }
+
+
+def _activation(layer: Activation) -> dict[str, Any]:
+    """Describe what a layer writes."""
+    return {
+        "range": None if layer.range is None else [_rounded(end) for end in layer.range],
+        "seen": None if layer.seen is None else [_rounded(end) for end in layer.seen],
+        "at_limit": _finite(layer.at_limit),
+        "sqnr_db": _finite(layer.sqnr),
+    }
+
+
+def _weights(weights: Weights) -> dict[str, Any]:
+    """Describe how a constant is distributed."""
+    return dataclasses.asdict(weights) | {"low": _rounded(weights.low), "high": _rounded(weights.high)}
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    """Describe an input or output."""
+    return {
+        "name": tensor.name,
+        "type": tensor.type,
+        "shape": list(tensor.shape),
+        "bytes": tensor.bytes,
+        "scale": float(f"{tensor.scale:.9g}"),
+        "zero_point": tensor.zero_point,
+    }
+
+
+def _finite(number: float | None) -> float | None:
+    """Describe a number that may be infinite, as a ratio without noise is; JSON has no such number."""
+    return None if number is None or not math.isfinite(number) else _rounded(number)
+
+
+def _rounded(number: float) -> float:
+    """Keep the digits of a difference that do not depend on the kind of processor."""
+    return float(f"{number:.3g}")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Say in a few lines what a model became."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tflm_build.emit.sources import Shipment
+from tflm_build.escape import escape
+from tflm_build.stages.arena import Arrangement
+from tflm_build.stages.convert import Converted
+from tflm_build.stages.measure import INTERPRETER_SIZE
+from tflm_build.stages.prove import Proof
+
+__all__ = ["summarize"]
+
+_SHOWN: Final = 3  # tensors of the peak that are named; the manifest has all
+
+
+def summarize(shipment: Shipment, converted: Converted) -> str:
+    """Return a title and a line for each of flash, arena, its peak, calibration data, proof and ops.
+
+    Args:
+        shipment: what the stages found.
+        converted: the flatbuffer as the converter wrote it, and what the calibration data is like.
+    """
+    arranged, proof = shipment.arranged, shipment.proof
+    measured, flash, before = arranged.measured, len(shipment.flatbuffer), len(converted.flatbuffer)
+    differences = ", ".join(f"{difference:g}" for difference in proof.difference)
+    passing = measured.smallest_arena - measured.head - measured.tail
+    parts = f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
+    lines = {
+        "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
+        "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}",
+        "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
+        "data": _data(converted.calibration),
+        "proof": f"at most {differences} from LiteRT's reference in {shipment.golden.count} vectors{_accuracy(proof)}",
+        "ops": ", ".join(used.op for used in shipment.ops),
+    }
+    macs = sum(layer.macs for layer in shipment.work)
+    title = f"{shipment.name}: {flash:,} B of flash, {measured.arena_size:,} B of arena, {macs:,} MACs"
+    return "\n".join([title, *(f"  {word:<6} {escape(text)}" for word, text in lines.items() if text)])
+
+
+def _data(calibration: Mapping[str, Any] | None) -> str:
+    """Say what the calibration data is like."""
+    if calibration is None:
+        return ""
+    ranges = (f"{each['name']} from {each['min']:g} to {each['max']:g}" for each in calibration["inputs"])
+    return f"calibrated on {calibration['samples']:,} samples: {', '.join(ranges)}"
+
+
+def _planned(arranged: Arrangement) -> str:
+    """Say how good the plan of the arena is."""
+    if arranged.lower_bound is None or arranged.greedy_head is None:
+        return ""
+    if arranged.planned:
+        otherwise = arranged.arena_unplanned + INTERPRETER_SIZE
+        return f"; planned offline (bound {arranged.lower_bound:,} B), {otherwise:,} B of arena otherwise"
+    return f"; bound {arranged.lower_bound:,} B, gap {arranged.greedy_head - arranged.lower_bound:,} B"
+
+
+def _accuracy(proof: Proof) -> str:
+    """Say what is left of the float model."""
+    accuracy = proof.accuracy
+    if accuracy is None:
+        return ""
+    text = ""
+    if accuracy.float_error:
+        largest = max(accuracy.float_error)
+        worst = accuracy.worst_sample[accuracy.float_error.index(largest)]
+        text += f", {largest:.3g} from the float model (SQNR {min(accuracy.sqnr):.1f} dB, worst in sample {worst})"
+    if accuracy.top1 is not None and accuracy.labelled:
+        before = "" if accuracy.float_top1 is None else f", {accuracy.float_top1:.1%} before"
+        text += f"; top-1 {accuracy.top1:.1%}{before}"
+    return f"{text}, {accuracy.samples} samples"

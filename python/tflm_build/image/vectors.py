@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a model's bytes on TFLM and hold the answers to its golden vectors, as runtime/src/model_test.c does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.child import run_in_child
+from tflm_build.errors import TflmBuildError
+from tflm_build.manifest.read import Manifest
+from tflm_build.source.read_samples import read_samples
+from tflm_build.stages.measure import INTERPRETER
+
+__all__ = ["verify_vectors"]
+
+Array = np.ndarray[Any, Any]
+
+_END: Final = "_golden.npz"
+
+
+def verify_vectors(manifest: Manifest, flatbuffer: bytes) -> int:
+    """Run a model on its golden vectors.
+
+    Args:
+        manifest: the golden vectors lie beside it.
+        flatbuffer: the bytes that run.
+
+    Returns:
+        The number of vectors.
+
+    Raises:
+        TflmBuildError: there are no vectors, they are not those of this model, TFLM does not run the model, or answers
+            otherwise.
+    """
+    path = manifest.beside(_END)
+    if manifest.read(_END) is None:
+        msg = f"{path.name} does not lie beside {manifest.path.name}; keep the files of convert together"
+        raise TflmBuildError(msg)
+    arrays = read_samples("GOLDEN", str(path)).arrays
+    inputs = _tensors(path.name, arrays, "input", manifest.inputs)
+    expected = _tensors(path.name, arrays, "output", manifest.outputs)
+    reference = _tensors(path.name, arrays, "reference", manifest.outputs)
+    tolerance = arrays.get("tolerance", np.zeros(0))
+    counts = {len(array) for array in (*inputs, *expected, *reference)}
+    right = tolerance.shape == (len(expected),) and tolerance.dtype == np.float64 and bool(np.all(tolerance >= 0))
+    if len(counts) != 1 or 0 in counts or not right:
+        msg = f"{path.name} does not have one answer for each input, or one tolerance for each output; convert again"
+        raise TflmBuildError(msg)
+    request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(expected)}
+    outputs = run_in_child(INTERPRETER, request)["outputs"]
+    for index, (got, wanted, other, allowed) in enumerate(zip(outputs, expected, reference, tolerance, strict=True)):
+        exact = float(allowed) if wanted.dtype.kind == "f" else 0.0
+        _compare(index, got, wanted, exact, "TensorFlow Lite for Microcontrollers")
+        _compare(index, got, other, float(allowed), "LiteRT's reference")
+    return counts.pop()
+
+
+def _tensors(
+    file: str, arrays: Mapping[str, Array], kind: str, tensors: Sequence[tuple[np.dtype[Any], tuple[int, ...]]]
+) -> list[Array]:
+    """Return the arrays (vectors, *shape) of one kind, if they are those of the tensors."""
+    found = []
+    for index, (dtype, shape) in enumerate(tensors):
+        array = arrays.get(f"{kind}_{index}")
+        if array is None or array.ndim == 0 or (array.dtype, array.shape[1:]) != (dtype, shape):
+            got = "none" if array is None else f"{array.dtype}{list(array.shape[1:])}"
+            msg = f"{file} is of another model: {kind} {index} is {dtype}{list(shape)}, there {got}; convert it again"
+            raise TflmBuildError(msg)
+        found.append(array)
+    return found
+
+
+def _compare(output: int, got: Array, wanted: Array, allowed: float, who: str) -> None:
+    """Refuse answers that are too far away; name the first."""
+    if (got.dtype, got.shape) != (wanted.dtype, wanted.shape):
+        msg = f"output {output} is {got.dtype}{list(got.shape[1:])}; expected {wanted.dtype}{list(wanted.shape[1:])}"
+        raise TflmBuildError(msg)
+    same = got == wanted
+    if got.dtype.kind == "f":
+        same |= np.isnan(got) & np.isnan(wanted)
+    with np.errstate(invalid="ignore"):  # infinite numbers have no distance
+        distance = np.where(same, 0.0, np.abs(got.astype(np.float64) - wanted.astype(np.float64)))
+    # Two int64 can be other numbers and the same float64; a NaN is too far from every number.
+    wrong = ~same & ~((distance > 0) & (distance <= allowed))
+    if wrong.any():
+        place = tuple(int(each[0]) for each in np.nonzero(wrong))
+        element = int(np.ravel_multi_index(place[1:], wrong.shape[1:])) if wrong.ndim > 1 else 0
+        msg = (
+            f"golden vector {place[0]}, output {output}, element {element}: the image's model answers {got[place]}; "
+            f"expected {wanted[place]} of {who}, at most {allowed:g} away; {int(wrong.sum())} of {wrong.size} elements "
+            "are wrong; convert the model again"
+        )
+        raise TflmBuildError(msg)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hold a model to its budgets of flash, arena and multiply-accumulates."""
+
+from collections.abc import Iterable, Sequence
+
+from tflm_build.errors import TflmBuildError
+from tflm_build.model.workload import LayerWork
+from tflm_build.options import Options
+from tflm_build.stages.arena import Arrangement
+
+__all__ = ["hold_budgets"]
+
+_SHOWN = 3  # contributors that an error names
+
+
+def hold_budgets(options: Options, arranged: Arrangement, work: Sequence[LayerWork]) -> None:
+    """Compare what was measured with what is allowed.
+
+    Args:
+        options: the budgets.
+        arranged: the model as it is shipped, and its memory.
+        work: of every layer.
+
+    Raises:
+        TflmBuildError: a budget is exceeded; the three largest contributors are named.
+    """
+    weights = ((layer.layer, layer.weight_bytes) for layer in work)
+    macs = ((layer.layer, layer.macs) for layer in work)
+    _hold(options, "max_flash", len(arranged.flatbuffer), "B of flash", weights)
+    _hold(options, "max_arena", arranged.measured.arena_size, "B of arena", arranged.peak)
+    _hold(options, "max_macs", sum(layer.macs for layer in work), "MACs", macs)
+
+
+def _hold(options: Options, option: str, found: int, unit: str, contributors: Iterable[tuple[str, int]]) -> None:
+    """Hold one number to its budget."""
+    allowed = options.budget(option)
+    if allowed is None or found <= allowed:
+        return
+    largest = sorted(contributors, key=lambda pair: -pair[1])[:_SHOWN]
+    names = ", ".join(f"'{layer}' {amount:,}" for layer, amount in largest)
+    msg = (
+        f"{option.upper()} is exceeded: got {found:,} {unit}; allowed: {allowed:,}; the largest layers: {names}; make "
+        "them smaller, or raise the budget"
+    )
+    raise TflmBuildError(msg)

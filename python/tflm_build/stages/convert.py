@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring a source to the flatbuffer that is shipped, quantized as asked, and keep what the float model answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.child import Task, run_in_child
+from tflm_build.errors import TflmBuildError
+from tflm_build.model.graph import Graph, read_graph
+from tflm_build.model.ops import check_ops
+from tflm_build.options import Options
+from tflm_build.passes.canonical import canonicalize
+from tflm_build.source.check_flatbuffer import verify
+from tflm_build.source.read import Source
+from tflm_build.source.samples import Bound, Samples, bind, choose, describe
+
+__all__ = ["Converted", "quantize"]
+
+Array = np.ndarray[Any, Any]
+
+_TENSORFLOW: Final = Task("tflm_build.tasks.convert_tensorflow", "TensorFlow", seconds=3600, gigabytes=16)
+_QUANTIZER: Final = Task("tflm_build.tasks.quantize_flatbuffer", "ai-edge-quantizer", seconds=3600, gigabytes=16)
+_FLOAT_MODEL: Final = Task("tflm_build.tasks.run_litert", "LiteRT", seconds=600, gigabytes=8)
+
+# Nothing of the machine may decide the bytes; the rest keeps TensorFlow from talking and from looking for a GPU.
+_TENSORFLOW_ENVIRONMENT: Final = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "KERAS_BACKEND": "tensorflow",
+    "PYTHONHASHSEED": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
+
+_INTEGERS: Final = {"int8": "int8", "int16x8": "int16"}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A flatbuffer, and what the float model behind it answers.
+
+    Attributes:
+        flatbuffer: as the converter wrote it, not canonical yet.
+        inputs: names of the inputs, in the order of the flatbuffer; None: those that the flatbuffer has.
+        outputs: the same of the outputs.
+        samples: per input an array (samples, *shape) of real numbers or the tensor's integers; None: there is no data.
+        float_flatbuffer: the float model, with the names that `flatbuffer` has; None: it is not at hand.
+        float_outputs: per output what the float model answers to the samples; None: there is no float model.
+        labels: the class of each sample; None: there are none.
+        calibration: what the calibration data is like, for the manifest.
+        versions: of the tools used.
+        notes: for the user.
+        files: what a function imported, that the result depends on.
+    """
+
+    flatbuffer: bytes
+    inputs: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] | None = None
+    samples: tuple[Array, ...] | None = None
+    float_flatbuffer: bytes | None = None
+    float_outputs: tuple[Array, ...] | None = None
+    labels: Array | None = None
+    calibration: Mapping[str, Any] | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+def quantize(options: Options, source: Source, data: Mapping[str, Samples | None]) -> Converted:
+    """Convert and quantize a source as the options say.
+
+    Args:
+        options: what the user decided.
+        source: what was read.
+        data: calibration and test data, by option name; None where there is none.
+
+    Raises:
+        TflmBuildError: the source cannot be converted, or is quantized otherwise than asked.
+    """
+    if source.kind == "tflite":
+        return _from_flatbuffer(options, source.data, data)
+    if options.quantize != "none" and data["CALIBRATION"] is None:
+        raise TflmBuildError(_need_calibration(options))
+    request: dict[str, Any] = {
+        "kind": source.kind,
+        "path": source.location,
+        "quantize": options.quantize,
+        "io_type": options.io_type,
+        "unsafe_deserialize": options.unsafe_deserialize,
+    }
+    for samples in data.values():
+        if samples is not None:
+            request |= samples.to_message()
+    answer = run_in_child(_TENSORFLOW, request, environment=_TENSORFLOW_ENVIRONMENT)
+    verify(answer["flatbuffer"])
+    if "float_flatbuffer" in answer:
+        verify(answer["float_flatbuffer"])
+    return Converted(
+        flatbuffer=answer["flatbuffer"],
+        inputs=tuple(answer["inputs"]),
+        outputs=tuple(answer["outputs"]),
+        samples=tuple(answer["samples"]) if "samples" in answer else None,
+        float_flatbuffer=answer.get("float_flatbuffer"),
+        float_outputs=tuple(answer["float_outputs"]) if "samples" in answer else None,
+        labels=answer["labels"][0] if "labels" in answer else None,
+        calibration=answer["calibration"],
+        versions=answer["versions"],
+        notes=tuple(answer["notes"]),
+        files=tuple(answer.get("files", ())),
+    )
+
+
+def _need_calibration(options: Options) -> str:
+    """Return the error of quantizing without data."""
+    return f"QUANTIZE {options.quantize} needs CALIBRATION data; got none; pass an .npz with one array per input"
+
+
+def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Samples | None]) -> Converted:
+    """Quantize a float model, or pass a model that is what was asked."""
+    graph = read_graph(canonicalize(flatbuffer))
+    bound = {option: None if samples is None else bind(samples, graph.inputs) for option, samples in data.items()}
+    chosen = choose(bound["TEST_DATA"], bound["CALIBRATION"])
+    found = graph.quantization
+    facts: dict[str, Any] = {
+        "inputs": tuple(tensor.name for tensor in graph.inputs),
+        "outputs": tuple(tensor.name for tensor in graph.outputs),
+        "samples": None if chosen is None else chosen.arrays,
+        "labels": None if chosen is None else chosen.labels,
+        "notes": tuple(note for given in bound.values() if given is not None for note in given.notes),
+    }
+    if options.quantize in {"none", found}:
+        _check_ends(options, graph)
+        return Converted(flatbuffer, **facts)
+    if found != "none":
+        msg = f"SRC is quantized already ({found}); got QUANTIZE {options.quantize}; pass the float model"
+        raise TflmBuildError(msg)
+    check_ops(graph)  # before the quantizer meets types that it does not know
+    calibration = bound["CALIBRATION"]
+    if calibration is None or chosen is None:
+        raise TflmBuildError(_need_calibration(options))
+    request = {
+        "flatbuffer": flatbuffer,
+        "quantize": options.quantize,
+        "io_type": options.io_type,
+        "names": list(facts["inputs"]),
+        "calibration": _as_inputs(calibration, graph),
+    }
+    answer = run_in_child(_QUANTIZER, request)
+    verify(answer["flatbuffer"])
+    facts["samples"] = tuple(_as_inputs(chosen, graph))
+    float_model = run_in_child(_FLOAT_MODEL, {"flatbuffer": flatbuffer, "inputs": facts["samples"]})
+    return Converted(
+        answer["flatbuffer"],
+        float_flatbuffer=answer["float_flatbuffer"],
+        float_outputs=tuple(float_model["outputs"]),
+        calibration=describe(calibration, graph.inputs),
+        versions=answer["versions"],
+        **facts,
+    )
+
+
+def _as_inputs(data: Bound, graph: Graph) -> list[Array]:
+    """Return data in the types of a float model's inputs."""
+    return [
+        array.astype(tensor.dtype).reshape(-1, *tensor.shape)
+        for array, tensor in zip(data.arrays, graph.inputs, strict=True)
+    ]
+
+
+def _check_ends(options: Options, graph: Graph) -> None:
+    """Refuse a source whose inputs and outputs are not of the type that was asked for."""
+    wanted = "float32" if options.io_type == "float32" else _INTEGERS.get(options.quantize)
+    if wanted is None:
+        return
+    for tensor in (*graph.inputs, *graph.outputs):
+        if tensor.type in {"float32", "int8", "int16", "uint8"} and tensor.type != wanted:
+            msg = (
+                f"QUANTIZE {options.quantize} with IO_TYPE {options.io_type} makes {wanted} inputs and outputs, but "
+                f"'{tensor.name}' is {tensor.type}; pass the float model, or the options that this source was made with"
+            )
+            raise TflmBuildError(msg)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choose golden inputs: real ones where there is data, and the ends of the range."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tflm_build.model.graph import Tensor
+from tflm_build.source.samples import GOLDEN_COUNT
+
+__all__ = ["GoldenInputs", "dequantize", "golden_inputs", "quantize"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class GoldenInputs:
+    """Inputs of the golden vectors, in the element types of the tensors.
+
+    Attributes:
+        arrays: per input an array (vectors, *shape).
+        from_data: how many of the vectors, from the first, are samples of the user's data.
+        further: per input an array (samples, *shape): samples beyond the golden vectors, for accuracy alone.
+    """
+
+    arrays: tuple[Array, ...]
+    from_data: int
+    further: tuple[Array, ...]
+
+    @property
+    def count(self) -> int:
+        """Return the number of golden vectors."""
+        return len(self.arrays[0])
+
+
+def golden_inputs(inputs: Sequence[Tensor], samples: Sequence[Array] | None) -> GoldenInputs:
+    """Quantize the first samples, and add vectors of nothing but the smallest, the largest and the zero element.
+
+    Args:
+        inputs: the model's inputs.
+        samples: per input an array (samples, *shape) of real numbers, or of the tensor's own integers; None: random.
+    """
+    generator = np.random.RandomState(0)
+    golden, further = [], []
+    for index, tensor in enumerate(inputs):
+        if samples is None:
+            elements = _random(tensor, generator)
+        else:
+            elements = quantize(samples[index], tensor).reshape(-1, *tensor.shape)
+        ends = [np.full((1, *tensor.shape), value, tensor.dtype) for value in _ends(tensor)]
+        golden.append(np.concatenate([elements[:GOLDEN_COUNT], *ends]))
+        further.append(elements[GOLDEN_COUNT:])
+    from_data = 0 if samples is None else min(len(samples[0]), GOLDEN_COUNT)
+    return GoldenInputs(tuple(golden), from_data, tuple(further))
+
+
+def quantize(real: Array, tensor: Tensor) -> Array:
+    """Return the elements that stand for real numbers: rounded half away from zero, as the generated C does it.
+
+    Integers of the tensor's own type, and any data for a tensor that is not quantized, are elements already.
+    """
+    if real.dtype == tensor.dtype or tensor.scale == 0:
+        return real.astype(tensor.dtype)
+    limits = np.iinfo(tensor.dtype)
+    steps = real.astype(np.float32) / np.float32(tensor.scale)
+    rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps)).astype(np.float64) + tensor.zero_point
+    elements: Array = np.clip(rounded, limits.min, limits.max).astype(tensor.dtype)
+    return elements
+
+
+def dequantize(elements: Array, tensor: Tensor) -> Array:
+    """Return the real numbers that elements stand for, as float32."""
+    if tensor.scale == 0:
+        return elements.astype(np.float32)
+    return (np.float32(tensor.scale) * (elements.astype(np.int32) - tensor.zero_point)).astype(np.float32)
+
+
+def _random(tensor: Tensor, generator: np.random.RandomState) -> Array:
+    """Draw vectors: any element of an 8- or 16-bit type, [-1, 1) for float32, 0 or 1 for types that count or choose."""
+    shape = (GOLDEN_COUNT, *tensor.shape)
+    if tensor.type == "float32":
+        return generator.uniform(-1, 1, shape).astype(np.float32)
+    low, high = (0, 1) if tensor.type in {"int32", "int64", "bool"} else _limits(tensor)
+    return generator.randint(low, high + 1, shape).astype(tensor.dtype)
+
+
+def _ends(tensor: Tensor) -> tuple[float, ...]:
+    """Return the smallest, largest and zero element; only zero for indices and the like, which could point anywhere."""
+    if tensor.type in {"int32", "int64", "bool"}:
+        return (0, 0, 0)
+    if tensor.type == "float32":
+        return (-1, 1, 0)
+    return (*_limits(tensor), tensor.zero_point)
+
+
+def _limits(tensor: Tensor) -> tuple[int, int]:
+    """Return the range of an integer type."""
+    limits = np.iinfo(tensor.dtype)
+    return int(limits.min), int(limits.max)

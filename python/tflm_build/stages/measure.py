@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure on the real TFLM interpreter what a model needs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.child import Task, run_in_child
+from tflm_build.errors import TflmBuildError
+from tflm_build.model.graph import Graph
+from tflm_build.stages.golden import GoldenInputs
+
+__all__ = ["INTERPRETER", "INTERPRETER_SIZE", "Measurement", "measure"]
+
+INTERPRETER_SIZE: Final = 512
+"""Bytes for the interpreter itself, which firmware has in the arena: TFLM_INTERPRETER_SIZE of tflm_build/model.h."""
+
+Array = np.ndarray[Any, Any]
+
+INTERPRETER: Final = Task("tflm_build.tasks.run_tflm", "TFLM", seconds=600, gigabytes=4)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What TFLM needed and answered.
+
+    Attributes:
+        smallest_arena: bytes; one step of 16 less does not work, for this interpreter on a 64-bit host.
+        head: bytes of it that activations share.
+        tail: bytes of it that are kept from allocation on.
+        outputs: per output an array (vectors, *shape): the golden outputs.
+        further: per output an array (samples, *shape): what it answered to the further samples.
+        versions: of the interpreter.
+    """
+
+    smallest_arena: int
+    head: int
+    tail: int
+    outputs: tuple[Array, ...]
+    further: tuple[Array, ...]
+    versions: Mapping[str, str]
+
+    @property
+    def arena_size(self) -> int:
+        """Bytes that firmware has to hand out."""
+        return self.smallest_arena + INTERPRETER_SIZE
+
+
+def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measurement:
+    """Allocate and invoke a model on TFLM, and bisect the size of its arena.
+
+    Raises:
+        TflmBuildError: TFLM does not run the model; its own reason is quoted.
+    """
+    inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
+    request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(graph.outputs)}
+    try:
+        answer = run_in_child(INTERPRETER, request)
+    except TflmBuildError as error:
+        node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
+        if node is None or int(node[1]) >= len(graph.operators):
+            raise
+        msg = f"layer '{graph.operators[int(node[1])].layer}': {error}"
+        raise TflmBuildError(msg, error.trace) from error
+    return Measurement(
+        smallest_arena=answer["arena"],
+        head=answer["head"],
+        tail=answer["tail"],
+        outputs=tuple(output[: golden.count] for output in answer["outputs"]),
+        further=tuple(output[golden.count :] for output in answer["outputs"]),
+        versions=answer["versions"],
+    )

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follow samples through a model on LiteRT's reference kernels, in a child process, and through its float model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tflm_build.tasks.run_litert import reference_interpreter
+
+__all__ = ["run"]
+
+Array = np.ndarray[Any, Any]
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Compare what layers write in both models, sample by sample.
+
+    Args:
+        request: `flatbuffer`; `inputs`: per input an array (samples, *shape); `tensors` to follow; `scales` and
+            `zero_points` of these, scale 0 for real numbers; `float_flatbuffer`, empty if there is none;
+            `float_inputs`, in the order of its inputs; `float_tensors`: the partner of each tensor, -1 for none.
+
+    Returns:
+        `results`: arrays with a number per tensor: the smallest and the largest element seen, infinite where there is
+        none; the share of elements at an end of the integer type, where that does not stand for 0; the sums of squares
+        of the float model's numbers, and of the model's differences from them, 0 where there is no partner.
+    """
+    partner = request["float_tensors"]
+    paired = [index for index, place in enumerate(partner) if place != -1]
+    followed = _follow(request["flatbuffer"], request["inputs"], request["tensors"])
+    others = _follow(request["float_flatbuffer"], request["float_inputs"], [partner[index] for index in paired])
+    count = len(request["tensors"])
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    ends, elements, signal, noise = (np.zeros(count) for _ in range(4))
+    for tensors in followed:
+        wanted = dict(zip(paired, next(others), strict=True)) if paired else {}
+        for index, tensor in enumerate(tensors):
+            if not tensor.size or tensor.dtype.kind not in "iufb":
+                continue
+            low[index], high[index] = min(low[index], tensor.min()), max(high[index], tensor.max())
+            elements[index] += tensor.size
+            if tensor.dtype.kind in "iu":
+                limits = np.iinfo(tensor.dtype)
+                for end in {limits.min, limits.max} - {request["zero_points"][index]}:  # a ReLU's zeros are no loss
+                    ends[index] += np.count_nonzero(tensor == end)
+            if index in wanted:
+                theirs = wanted[index].astype(np.float64).reshape(-1)
+                mine = tensor.astype(np.float64).reshape(-1)
+                if request["scales"][index]:
+                    mine = (mine - request["zero_points"][index]) * request["scales"][index]
+                signal[index] += np.sum(theirs**2)
+                noise[index] += np.sum((mine - theirs) ** 2)
+    return {"results": [low, high, ends / np.maximum(elements, 1), signal, noise]}
+
+
+def _follow(flatbuffer: bytes, inputs: Sequence[Array], tensors: Sequence[int]) -> Any:
+    """Yield for each sample what the tensors hold after a run."""
+    interpreter = reference_interpreter(flatbuffer, keep_tensors=True)
+    interpreter.allocate_tensors()
+    details = interpreter.get_input_details()
+    for sample in zip(*inputs, strict=True):
+        for detail, value in zip(details, sample, strict=True):
+            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"]).reshape(detail["shape"]))
+        interpreter.invoke()
+        yield [interpreter.get_tensor(tensor) for tensor in tensors]

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load what TensorFlow can read, as one function of fixed shapes: only imported in the converter's child process."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tflm_build.errors import TflmBuildError, first_line
+from tflm_build.tasks.call_function import call_function
+
+__all__ = ["Input", "Loaded", "load_model"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of a model, at batch 1."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model as one function.
+
+    Attributes:
+        inputs: what the function takes, in order.
+        outputs: names of what it returns, in order.
+        function: a concrete function of TensorFlow; its variables live as long as `owner`.
+        owner: the object that holds the variables.
+        notes: what the user may want to know.
+        versions: of the libraries that loaded it.
+    """
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    function: Any
+    owner: Any
+    notes: tuple[str, ...]
+    versions: dict[str, str]
+
+
+def load_model(kind: str, path: str, *, unroll: bool, unsafe: bool) -> Loaded:
+    """Load a source.
+
+    Args:
+        kind: as in read.py: keras, h5, saved_model or function.
+        path: where it lies; for a function `module.py:name`.
+        unroll: unroll recurrent layers of a Keras model, which TensorFlow cannot calibrate otherwise.
+        unsafe: let Keras deserialize code that lies in the file.
+
+    Raises:
+        TflmBuildError: it cannot be loaded, or has sizes that are not fixed.
+    """
+    if kind == "saved_model":
+        return _saved_model(path)
+    if kind == "function":
+        file, _, name = path.rpartition(":")
+        model = call_function(f"SRC '{Path(file).name}:{name}'", Path(file), name)
+        if not hasattr(model, "inputs") or hasattr(model, "structured_input_signature"):
+            return _concrete(model, model, (), {})
+        return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
+    return _keras_file(path, unroll=unroll, unsafe=unsafe)
+
+
+def _keras_versions() -> dict[str, str]:
+    """Return the version of Keras."""
+    import keras
+
+    return {"keras": keras.__version__}
+
+
+def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
+    """Load a file that Keras 3 or Keras 2 has saved."""
+    import keras
+
+    if not unsafe and _has_code(path):
+        msg = (
+            "SRC has a Lambda layer, which is Python code inside of the file; replace it by layers of Keras, or, if "
+            "you trust the file as you trust a program, pass UNSAFE_DESERIALIZE"
+        )
+        raise TflmBuildError(msg)
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=not unsafe)
+    except Exception as error:
+        if not path.lower().endswith((".h5", ".hdf5")):
+            msg = f"SRC is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
+            raise TflmBuildError(msg) from error
+        return _keras_2_file(path, error, unroll=unroll, unsafe=unsafe)
+    return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
+
+
+def _has_code(path: str) -> bool:
+    """Look for Python code in the configuration, without deserializing it.
+
+    Raises:
+        TflmBuildError: the configuration cannot be read, so that nothing can be said of it.
+    """
+    config: Any = b""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            config = archive.read("config.json") if "config.json" in archive.namelist() else b""
+    else:
+        import h5py
+
+        try:
+            with h5py.File(path, "r") as file:
+                config = file.attrs.get("model_config", b"")
+        except OSError:
+            return False  # not HDF5: Keras will say so
+    try:
+        return bool(config) and _names_code(json.loads(config))
+    except (ValueError, TypeError, RecursionError) as error:
+        msg = f"SRC has a configuration that cannot be read: {first_line(error)}; save the model again"
+        raise TflmBuildError(msg) from error
+
+
+def _names_code(config: Any) -> bool:
+    """Say whether a configuration has a class that holds code, on any level: a Lambda layer or a lambda function."""
+    if isinstance(config, list):
+        return any(_names_code(value) for value in config)
+    if not isinstance(config, dict):
+        return False
+    name = config.get("class_name")
+    code = isinstance(name, str) and name.rpartition(">")[2] in {"Lambda", "__lambda__"}
+    return code or any(_names_code(value) for value in config.values())
+
+
+def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) -> Loaded:
+    """Load an .h5 file that Keras 3 refused."""
+    try:
+        import tf_keras
+    except ImportError:
+        msg = (
+            f"SRC is not a model that Keras 3 can load: {first_line(first)}; if Keras 2 saved it, "
+            "pip install 'tflm-build[legacy-keras]'"
+        )
+        raise TflmBuildError(msg) from first
+    try:
+        model = tf_keras.models.load_model(path, compile=False, safe_mode=not unsafe)
+    except Exception as error:
+        msg = (
+            f"SRC is not a model that Keras 3 or Keras 2 can load: {first_line(first)} and {first_line(error)}; "
+            "save it again"
+        )
+        raise TflmBuildError(msg) from error
+    note = f"Keras 3 cannot load this .h5 file, so tf-keras {tf_keras.__version__} did"
+    return _keras(model, unroll=unroll, notes=(note,), versions={"tf-keras": tf_keras.__version__})
+
+
+def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[str, str]) -> Loaded:
+    """Trace a built Keras model at batch 1."""
+    import tensorflow as tf
+
+    inputs = tuple(_fixed(tensor.name.split(":")[0], tensor.shape, tensor.dtype) for tensor in model.inputs)
+    if unroll:
+        rolled = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False]  # noqa: SLF001
+        for layer in rolled:
+            layer.unroll = True
+        if rolled:
+            names = ", ".join(layer.name for layer in rolled)
+            notes = (*notes, f"recurrent layers were unrolled, for TensorFlow cannot calibrate loops: {names}")
+    specs = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs]
+
+    @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
+    def call(*tensors: Any) -> Any:
+        return model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
+
+    return _concrete(call.get_concrete_function(), model, notes, versions, inputs)
+
+
+def _saved_model(path: str) -> Loaded:
+    """Load a SavedModel folder of any TensorFlow 2, and fix the batch of its serving signature."""
+    import tensorflow as tf
+
+    try:
+        model = tf.saved_model.load(path)
+    except Exception as error:
+        msg = f"SRC is not a SavedModel that TensorFlow {tf.__version__} can load: {first_line(error)}; export it again"
+        raise TflmBuildError(msg) from error
+    signatures = dict(model.signatures)
+    only = next(iter(signatures.values())) if len(signatures) == 1 else None
+    signature = signatures.get("serving_default", only)
+    if signature is None:
+        found = ", ".join(sorted(signatures)) or "none"
+        msg = (
+            f"SRC is a SavedModel with the signatures {found}; allowed: serving_default, or one alone; export it again"
+        )
+        raise TflmBuildError(msg)
+    named = signature.structured_input_signature[1]
+    inputs = tuple(_fixed(name, spec.shape, spec.dtype.name) for name, spec in named.items())
+    specs = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs]
+
+    @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
+    def call(*tensors: Any) -> Any:
+        return signature(**{spec.name: tensor for spec, tensor in zip(inputs, tensors, strict=True)})
+
+    return _concrete(call.get_concrete_function(), model, (), {}, inputs)
+
+
+def _concrete(
+    function: Any,
+    owner: Any,
+    notes: tuple[str, ...],
+    versions: dict[str, str],
+    inputs: Sequence[Input] | None = None,
+) -> Loaded:
+    """Describe a concrete function."""
+    if not hasattr(function, "structured_input_signature"):
+        msg = (
+            f"SRC returned an object of type {type(function).__name__}; allowed: a built Keras model, or a concrete "
+            "function of TensorFlow; call the model once, or get_concrete_function()"
+        )
+        raise TflmBuildError(msg)
+    if inputs is None:
+        tensors = [tensor for tensor in function.inputs if tensor.dtype.name != "resource"]
+        inputs = [_fixed(tensor.name.split(":")[0], tensor.shape, tensor.dtype.name) for tensor in tensors]
+    structure = function.structured_outputs
+    names = sorted(structure) if isinstance(structure, dict) else [f"output_{i}" for i in range(len(function.outputs))]
+    return Loaded(tuple(inputs), tuple(names), function, owner, notes, versions)
+
+
+def _fixed(name: str, shape: Any, dtype: Any) -> Input:
+    """Return an input with batch 1, and every other size as it is."""
+    sizes: list[Any] = list(shape) if getattr(shape, "rank", 0) is not None else [None, None]
+    if not sizes or None in sizes[1:]:
+        text = tuple("?" if size is None else int(size) for size in sizes)
+        msg = (
+            f"input '{name}' has shape {text}; TFLM needs fixed sizes; fix every size but the batch in the model's "
+            "Input layer"
+        )
+        raise TflmBuildError(msg)
+    batch = 1 if sizes[0] is None else int(sizes[0])
+    return Input(name, (batch, *(int(size) for size in sizes[1:])), getattr(dtype, "name", str(dtype)))

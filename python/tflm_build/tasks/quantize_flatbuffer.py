@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantize a float flatbuffer with ai-edge-quantizer, in a child process: TensorFlow is not needed."""
+
+from typing import Any
+
+import numpy as np
+
+from tflm_build.errors import TflmBuildError, first_line
+from tflm_build.model.flatbuffer import load, schema, store
+
+__all__ = ["run"]
+
+_KEY = "serving_default"
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Calibrate with the true minimum and maximum of every tensor, and quantize to integers only.
+
+    Args:
+        request: `flatbuffer`: a float32 model; `quantize` and `io_type` as in options.py; `names` of the inputs, and
+            `calibration`: per input an array (samples, *shape) in the input's type.
+
+    Returns:
+        `flatbuffer`; `float_flatbuffer`: the model with the names that it has; and `versions` of the tools used.
+
+    Raises:
+        TflmBuildError: the quantizer is not installed, or refuses the model.
+    """
+    try:
+        from importlib.metadata import version
+
+        from ai_edge_quantizer import calibrator, quantizer, recipe
+        from ai_edge_quantizer.utils import qsv_utils
+    except ImportError as error:
+        msg = f"quantizing a .tflite needs ai-edge-quantizer; got: {error}; pip install 'tflm-build[quantizer]'"
+        raise TflmBuildError(msg) from error
+    named = _named(request["flatbuffer"], request["names"])
+    recipes = {"int8": recipe.static_wi8_ai8, "int16x8": recipe.static_wi8_ai16}
+    # A list, not a generator: the calibrator goes over the samples twice.
+    samples = [dict(zip(request["names"], vector, strict=True)) for vector in zip(*request["calibration"], strict=True)]
+    try:
+        work = quantizer.Quantizer(bytearray(named), recipes[request["quantize"]]())
+        # Its own calibrate() follows a moving average, which forgets the extremes.
+        statistics = calibrator.Calibrator(named, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+        statistics.calibrate({_KEY: samples}, work._recipe_manager)  # noqa: SLF001 - only calibrate() would pass it
+        result = work.quantize(statistics.get_model_qsvs(), enable_progress_bar=False, enable_progress_report=False)
+    except Exception as error:
+        msg = f"ai-edge-quantizer cannot quantize this model: {first_line(error)}; pass the Keras model"
+        raise TflmBuildError(msg) from error
+    flatbuffer = bytes(result.quantized_model)
+    if request["io_type"] == "auto":
+        flatbuffer = _integer_ends(flatbuffer)
+    return {
+        "flatbuffer": flatbuffer,
+        "float_flatbuffer": named,
+        "versions": {"ai-edge-quantizer": version("ai-edge-quantizer")},
+    }
+
+
+def _named(flatbuffer: bytes, names: list[str]) -> bytes:
+    """Give the model one signature and every tensor a name of its own: the calibrator keeps its books by them."""
+    model = load(flatbuffer)
+    main = model.subgraphs[0]
+    taken: set[bytes] = set()
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            name = tensor.name or b"tensor"
+            while name in taken:
+                name = b"%s_%d" % (tensor.name or b"tensor", len(taken))
+            tensor.name = name
+            taken.add(name)
+
+    def maps(indices: Any, labels: list[str]) -> list[Any]:
+        return [
+            schema.TensorMapT(name=label, tensorIndex=int(index)) for label, index in zip(labels, indices, strict=True)
+        ]
+
+    outputs = [f"output_{index}" for index in range(len(main.outputs))]
+    model.signatureDefs = [
+        schema.SignatureDefT(
+            inputs=maps(main.inputs, names), outputs=maps(main.outputs, outputs), signatureKey=_KEY, subgraphIndex=0
+        )
+    ]
+    return store(model)
+
+
+def _integer_ends(flatbuffer: bytes) -> bytes:
+    """Take off the QUANTIZE at each float input and the DEQUANTIZE at each float output."""
+    model = load(flatbuffer)
+    main = model.subgraphs[0]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    kept = []
+    inputs, outputs = [int(index) for index in main.inputs], [int(index) for index in main.outputs]
+    for operator in main.operators:
+        source, target = int(operator.inputs[0]), int(operator.outputs[0])
+        readers = sum(source in other.inputs for other in main.operators)
+        if codes[operator.opcodeIndex] == schema.BuiltinOperator.QUANTIZE and source in inputs and readers == 1:
+            inputs[inputs.index(source)] = target
+        elif codes[operator.opcodeIndex] == schema.BuiltinOperator.DEQUANTIZE and target in outputs:
+            outputs[outputs.index(target)] = source
+        else:
+            kept.append(operator)
+    main.operators = kept
+    main.inputs, main.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+    return store(model)
