@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from interpreters import Run, litert_outputs, tflm_outputs
 
 from tflm_build.child.run import run_in_child
+from tflm_build.child.table import RUN_TFLM
 from tflm_build.model.flatbuffer import load, schema, store
 from tflm_build.passes import memory_plan as plan_module
 from tflm_build.passes.canonical import canonicalize
