@@ -148,7 +148,7 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
 
     MODEL is a manifest, a .json file, or what convert takes as --src.
     """
-    from tflm_build.describe.description import describe
+    from tflm_build.describe.describe import describe
     from tflm_build.describe.estimate import estimate, read_conditions
     from tflm_build.describe.show_inspection import show_inspection
 
@@ -178,7 +178,7 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
 def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose: bool) -> None:
     """Show what changed from one manifest to another: bytes, arena, MACs, accuracy, ops, options and tools."""
     from tflm_build.describe.compare import compare, exceeded, read_limit
-    from tflm_build.describe.description import describe
+    from tflm_build.describe.describe import describe
     from tflm_build.describe.show_comparison import show_comparison
 
     descriptions = []

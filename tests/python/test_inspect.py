@@ -15,7 +15,7 @@ from hand_made import Model, Op, Tensor, flatbuffer
 from interpreters import HELLO_WORLD, Run, read_manifest
 from terminal import show
 
-from tflm_build.describe.description import describe
+from tflm_build.describe.describe import describe
 from tflm_build.model.flatbuffer import load, store
 
 SCALE = 0.5
