@@ -33,7 +33,7 @@ def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - a fault of this program, still told in one line
         if verbose:
             click.echo(traceback.format_exc(), err=True)
-        print_error(who, f"{first_line(error)}; please report it, with --verbose")
+        print_error(who, f"{first_line(error)}; this is a fault of tflm-build; --verbose shows where")
         sys.exit(1)
 
 
