@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 #[=[.rst:
-.. cmake:command:: add_tflm_model
+.. cmake:command:: tflm_add_model
 
   Compile a trained model at build time, whenever the model, its data or the converter changes.
 
   .. code-block:: cmake
 
-    add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
+    tflm_add_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
                    [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
                    [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
                    [EMBED auto|array|incbin] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
                    [UNSAFE_DESERIALIZE])
+
+  ``add_tflm_model()`` is an alias: another name of this command, which the guides use.
 
   It makes the targets
 
@@ -166,93 +168,12 @@ _tflm_build_check_languages()
 _tflm_build_find_python()
 _tflm_build_add_job_pool()
 
+function(tflm_add_model name)
+  _tflm_build_add_model(tflm_add_model "${name}" "${ARGN}")
+endfunction()
+
 function(add_tflm_model name)
-  set(files SRC CALIBRATION TEST_DATA)
-  set(
-    values
-    QUANTIZE
-    IO_TYPE
-    MAX_LSB
-    MAX_FLOAT_ERROR
-    MIN_TOP1
-    MAX_FLASH
-    MAX_ARENA
-    MAX_MACS
-    PLAN
-    EMBED
-    SECTION
-    ALIGN
-  )
-  set(flags KEEP_NAMES REPORT UNSAFE_DESERIALIZE)
-  _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${flags}" "" "${ARGN}")
-  _tflm_build_require(add_tflm_model "${name}" SRC "<trained model>")
-  _tflm_build_check_name("${name}")
-  _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
-
-  set(options "")
-  set(inputs "")
-  foreach(keyword IN LISTS files values flags)
-    if(DEFINED arg_${keyword})
-      string(TOLOWER "--${keyword}" option)
-      string(REPLACE "_" "-" option "${option}")
-      list(APPEND options "${option}")
-      set(value "${arg_${keyword}}")
-      if(keyword IN_LIST files)
-        _tflm_build_input("${name}" ${keyword} "${value}" value input)
-        list(APPEND inputs ${input})
-      endif()
-      if(NOT keyword IN_LIST flags)
-        list(APPEND options "${value}")
-      endif()
-    endif()
-  endforeach()
-
-  # The manifest comes first: the converter puts it in its place last, and the depfile names it.
-  set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
-  set(outputs "")
-  foreach(
-    end
-    IN
-    ITEMS .json .h .c .tflite ${data} _golden.c _golden.h _golden.npz _ops.cc .arena
-  )
-    list(APPEND outputs "${folder}/${name}${end}")
-  endforeach()
-  if(DEFINED arg_REPORT)
-    list(APPEND outputs "${folder}/${name}.html")
-  endif()
-  set(source "")
-  if(NOT arg_SRC MATCHES "[$]<")
-    cmake_path(GET arg_SRC FILENAME source)
-    string(PREPEND source " from ")
-  endif()
-  add_custom_command(
-    OUTPUT ${outputs}
-    COMMAND ${TFLM_BUILD_COMMAND} convert --quiet --name "${name}" ${options} --out-dir "${folder}"
-    DEPENDS ${inputs}
-    DEPFILE "${folder}/${name}.d"
-    JOB_POOL tflm_build
-    COMMENT "Compiling model ${name}${source}"
-    VERBATIM
-  )
-  # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
-  add_custom_target(${name}_generate DEPENDS ${outputs})
-
-  _tflm_build_find_tflm(backend)
-  _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
-  add_library(tflm_build::${name} ALIAS ${name})
-  set_target_properties(
-    ${name}
-    PROPERTIES
-      TFLM_MANIFEST "${folder}/${name}.json"
-      TFLM_TFLITE "${folder}/${name}.tflite"
-      TFLM_ARENA_SIZE "${folder}/${name}.arena"
-      TFLM_BUILD_DATA "${data}"
-  )
-
-  add_library(${name}_golden STATIC EXCLUDE_FROM_ALL "${folder}/${name}_golden.c")
-  target_link_libraries(${name}_golden PUBLIC ${name})
-  _tflm_build_keep_apart(${name}_golden)
-  add_dependencies(${name}_golden ${name}_generate)
+  _tflm_build_add_model(add_tflm_model "${name}" "${ARGN}")
 endfunction()
 
 function(tflm_add_model_test name)

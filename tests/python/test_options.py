@@ -16,12 +16,13 @@ NAMES = [field.name for field in dataclasses.fields(Options)]
 
 
 def test_cmake_has_a_keyword_for_every_option_and_no_other() -> None:
-    text = (ROOT / "cmake" / "TflmBuild.cmake").read_text()
-    body = text[text.index("function(add_tflm_model name)") :]
+    body = (ROOT / "cmake" / "private" / "Model.cmake").read_text()
+    body = body[body.index("function(_tflm_build_add_model function") :]
     lists = re.findall(r"set\(\s*(?:files|values|flags)\s(.*?)\)", body, re.DOTALL)
     keywords = " ".join(lists).split()
     assert sorted(keywords) == sorted(name.upper() for name in NAMES if name != "name")
-    synopsis = text[text.index("add_tflm_model(<name>") : text.index("It makes the targets")]
+    text = (ROOT / "cmake" / "TflmBuild.cmake").read_text()
+    synopsis = text[text.index("tflm_add_model(<name>") : text.index("It makes the targets")]
     assert all(re.search(rf"\b{keyword}\b", synopsis) for keyword in keywords)
 
 
