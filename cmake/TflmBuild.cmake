@@ -28,41 +28,43 @@
   and takes
 
   ``SRC``
-    the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function
+    the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function that returns one
   ``QUANTIZE``
-    integers that the model computes with; ``none``, the default, keeps what the source has
+    quantization scheme; none leaves the model unchanged; one of none (default), int8, int16x8
   ``IO_TYPE``
-    element type of inputs and outputs of a quantized model: ``auto`` is its integer type
+    element type of inputs and outputs of a quantized model: auto is its integer type; one of auto (default), float32
   ``CALIBRATION``
-    representative data, required to quantize: .npz with one array per input, .npy, a folder of .npy files or images,
-    module.py:function that yields samples, or random:<n> for trials
+    representative data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files or
+    images, module.py:function that yields samples, or random:N for trials
   ``TEST_DATA``
-    data that golden inputs are taken from and accuracy is worked out on; the calibration data if left out
+    data that golden inputs are taken from and accuracy is worked out on, like ``CALIBRATION``; an array 'labels' has
+    the class of each sample; default: the calibration data
   ``MAX_LSB``
-    largest difference from LiteRT's reference kernels, in steps of the output
+    largest difference from LiteRT's reference kernels, in steps of the output; default: 1, or 2 for int16x8
   ``MAX_FLOAT_ERROR``
-    largest difference from the float model, in real numbers
+    largest difference from the float model, in real numbers; default: not limited
   ``MIN_TOP1``
-    smallest share of samples whose largest output is the label's, or the float model's
+    smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model where the test
+    data has no labels; default: not limited
   ``MAX_FLASH``
-    budget of flash for the model's data, such as 32K
+    budget of flash for the model's data, in bytes, with K or M for 1024s
   ``MAX_ARENA``
-    budget of the arena, such as 16K
+    budget of the arena, in bytes, with K or M for 1024s
   ``MAX_MACS``
-    budget of multiply-accumulates of one invocation, such as 3M
+    budget of multiply-accumulates of one invocation, with K or M for 1000s
   ``PLAN``
-    ``auto``, the default: plan the arena offline where TFLM's own planner wastes some
+    plan the arena offline where TFLM's own planner wastes some; one of auto (default), off
   ``EMBED``
-    how the data gets into the program: a C array, or the assembler's .incbin, which compiles in no time; ``auto``, the
-    default, is ``incbin`` where the toolchain has it
+    how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; auto is
+    incbin where the toolchain has it; one of auto (default), array, incbin
   ``SECTION``
-    linker section of the data; that of constants if left out
+    linker section of the data; default: that of constants
   ``ALIGN``
-    alignment of the data in bytes, a power of two from 16, the default, to 4096
+    alignment of the data in bytes, a power of two from 16 to 4096; default: 16
   ``KEEP_NAMES``
     keep the names of tensors in the model, for debugging
   ``REPORT``
-    write a page about the model as well, <name>.html beside its manifest
+    write a page about the model as well, NAME.html
   ``UNSAFE_DESERIALIZE``
     let Keras run code that lies in the source, as Lambda layers do
 

@@ -13,6 +13,7 @@ import click
 from tflm_build import __version__
 from tflm_build.end_command import one_line_errors, print_error
 from tflm_build.options import Options
+from tflm_build.spelling import spell
 
 __all__ = ["end_with_signals", "main", "run"]
 
@@ -55,7 +56,7 @@ def _table_options(function: Callable[..., None]) -> Callable[..., None]:
             metavar=None if flag else facts["metavar"] or "|".join(facts["choices"]),
             default=None if required else field.default,
             show_default=facts["choices"] is not None,
-            help=facts["meaning"],
+            help=spell(facts["meaning"], "command"),
         )(function)
     return function
 

@@ -3,6 +3,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -33,6 +35,12 @@ def test_the_documentation_lists_every_option_and_choice() -> None:
     for field, (_, keyword, values) in zip(dataclasses.fields(Options), rows, strict=True):
         assert field.name == "name" or keyword == f"`{field.name.upper()}`"
         assert all(f"`{choice}`" in values for choice in field.metadata["choices"] or ())
+
+
+def test_the_references_say_what_the_table_says() -> None:
+    script = ROOT / "scripts" / "option_texts.py"
+    result = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
 
 def test_the_command_has_every_option(tflm_build: Run) -> None:
