@@ -94,8 +94,8 @@ def _bazel_page(before: str) -> str:
     """Return the page about Bazel with the rows of its table; attributes that are no options keep theirs."""
     for name in _FIELDS:
         if name != "name":
-            row = f"| `{name}` | {_sentence(name)} |"
-            before = re.sub(rf"^\| `{name}` \| .* \|$", lambda _, row=row: row, before, flags=re.MULTILINE)
+            row = f"| `{name}` | {_sentence(name)} |".replace("\\", r"\\")
+            before = re.sub(rf"^\| `{name}` \| .* \|$", row, before, flags=re.MULTILINE)
     return before
 
 

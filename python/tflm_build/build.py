@@ -131,7 +131,7 @@ def _check_emit(emit: str, options: Options) -> None:
     """Refuse to emit a file that is not made."""
     left_out = {"array": "assembly", "incbin": "data"}.get(options.embed)
     if emit == left_out:
-        msg = f"EMIT got '{emit}', which EMBED {options.embed} does not make; leave EMBED out"
+        msg = f"`EMIT` got '{emit}', which `EMBED` {options.embed} does not make; leave `EMBED` out"
         raise TflmBuildError(msg)
 
 

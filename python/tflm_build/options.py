@@ -135,15 +135,17 @@ class Options:
             TflmBuildError: a value is not allowed, or two options contradict each other.
         """
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.name) or self.name in C_KEYWORDS:
-            msg = f"NAME becomes a C symbol; got '{self.name}'; use letters, digits and _, a letter first, no C keyword"
+            msg = (
+                f"`NAME` becomes a C symbol; got '{self.name}'; use letters, digits and _, a letter first, no C keyword"
+            )
             raise TflmBuildError(msg)
         if self.name.lower().startswith("tflm"):
-            msg = f"NAME got '{self.name}'; names that begin with tflm are the runtime's; choose another"
+            msg = f"`NAME` got '{self.name}'; names that begin with tflm are the runtime's; choose another"
             raise TflmBuildError(msg)
         for field in dataclasses.fields(self):
             choices, value = field.metadata["choices"], getattr(self, field.name)
             if choices and value not in choices:
-                msg = f"{field.name.upper()} got '{value}'; allowed: {', '.join(choices)}"
+                msg = f"`{field.name.upper()}` got '{value}'; allowed: {', '.join(choices)}"
                 if field.name == "quantize" and value in {"dynamic", "float16"}:
                     msg += "; TFLM cannot run dynamic-range or float16 models"
                 raise TflmBuildError(msg)
@@ -153,10 +155,10 @@ class Options:
         for budget in ("max_flash", "max_arena", "max_macs"):
             self.budget(budget)
         if self.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$,]{1,255}", self.section):
-            msg = f"SECTION got '{self.section}'; allowed: letters, digits and _ . $ ,; such as .flash_models"
+            msg = f"`SECTION` got '{self.section}'; allowed: letters, digits and _ . $ ,; such as .flash_models"
             raise TflmBuildError(msg)
         if not 16 <= self.align <= 4096 or self.align & (self.align - 1):  # noqa: PLR2004 - a flatbuffer's, and a page
-            msg = f"ALIGN got {self.align}; allowed: a power of two from 16 to 4096"
+            msg = f"`ALIGN` got {self.align}; allowed: a power of two from 16 to 4096"
             raise TflmBuildError(msg)
 
     def _check_limit(self, option: str, highest: float) -> None:
@@ -164,7 +166,7 @@ class Options:
         value = getattr(self, option)
         if value is not None and not 0 <= value <= highest:
             allowed = "0 and more" if highest == float("inf") else f"0 to {highest:g}"
-            msg = f"{option.upper()} got {value}; allowed: {allowed}"
+            msg = f"`{option.upper()}` got {value}; allowed: {allowed}"
             raise TflmBuildError(msg)
 
     def budget(self, option: str) -> int | None:
@@ -178,7 +180,7 @@ class Options:
             return None
         match = re.fullmatch(r"([0-9]{1,15})([KkMm]?)", str(text))
         if match is None:
-            msg = f"{option.upper()} got '{text}'; allowed: a whole number, with K or M behind if wanted; such as 32K"
+            msg = f"`{option.upper()}` got '{text}'; allowed: a whole number, with K or M behind if wanted; such as 32K"
             raise TflmBuildError(msg)
         thousand = 1000 if option == "max_macs" else 1024
         factors = {"": 1, "k": thousand, "m": thousand * thousand}

@@ -131,7 +131,7 @@ def test_a_file_that_embed_does_not_make(cnn: Path, tflm_build: Run, tmp_path: P
     arguments = ("--src", cnn / "cnn.tflite", "--embed", "array", "--emit", "assembly", "--out-dir", tmp_path / "out")
     result = tflm_build("convert", "--name", "m", *arguments)
     assert result.returncode == 1
-    message = "EMIT got 'assembly', which EMBED array does not make; leave EMBED out"
+    message = "--emit got 'assembly', which --embed array does not make; leave --embed out"
     assert result.stderr == f"tflm-build: error: m: {message}\n"  # before any work: no stage is told
     assert not (tmp_path / "out").exists()
 

@@ -62,7 +62,7 @@ def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measuremen
         node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
         if node is None or int(node[1]) >= len(graph.operators):
             raise
-        msg = f"layer '{graph.operators[int(node[1])].layer}': {error}"
+        msg = f"layer '{graph.operators[int(node[1])].layer}': {error.marked}"
         raise TflmBuildError(msg, error.trace) from error
     return Measurement(
         smallest_arena=answer["arena"],
