@@ -92,7 +92,7 @@ def test_a_read_only_build_folder(project: Project) -> None:
     )
     build = (*(drop if os.geteuid() == 0 else ()), project.cmake, "--build", project.build)
     words = project.run(*build, check=False)
-    assert f"tflm-build: error: dense: OUT_DIR '{folder}' cannot be written to: Permission denied" in words
+    assert f"tflm-build: error: dense: the folder '{folder}' cannot be written to: Permission denied" in words
     assert list(folder.iterdir()) == []
     folder.chmod(0o755)
     project.run(*build)

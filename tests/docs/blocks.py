@@ -18,7 +18,7 @@ __all__ = ["PAGES", "ROOT", "Block", "read_blocks"]
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-_NAMED = re.compile(r"(?P<added>\b[Aa]dd to )?`(?P<file>[\w./-]+)`:$")
+_NAMED = re.compile(r"(?P<added>\b[Aa]dd\s+to\s+)?`(?P<file>[\w./-]+)`:$")
 
 
 @dataclass(frozen=True)

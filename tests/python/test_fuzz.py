@@ -143,5 +143,5 @@ def test_truncated_archives_are_refused_before_tensorflow_starts(seed: int, tflm
     source = tmp_path / "m.keras"
     source.write_bytes(data[: len(data) * (seed + 1) // 4])
     start = time.monotonic()
-    assert "SRC is not a model that Keras can load" in convert(tflm_build, source)
+    assert "--src is not a model that Keras can load" in convert(tflm_build, source)
     assert time.monotonic() - start < 5

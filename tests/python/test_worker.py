@@ -179,7 +179,7 @@ def test_a_single_run_shows_errors_alone(hello_world: Path, tmp_path: Path) -> N
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     result = run_once(*convert, "--max-flash", "1", "--out-dir", tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("tflm-build: error: m: MAX_FLASH is exceeded")
+    assert result.stderr.startswith("tflm-build: error: m: max_flash is exceeded")
     assert len(result.stderr.splitlines()) == 1
     result = run_once("--version")
     assert "tflm-build" in result.stderr

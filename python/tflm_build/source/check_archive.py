@@ -45,7 +45,9 @@ def verify_archive(name: str, data: bytes) -> None:
     ) as error:
         fault = f"it is damaged: {error}"
     if fault:
-        msg = f"SRC is not a model that Keras can load: '{name}' is no archive that Keras wrote: {fault}; save it again"
+        msg = (
+            f"`SRC` is not a model that Keras can load: '{name}' is no archive that Keras wrote: {fault}; save it again"
+        )
         raise TflmBuildError(msg)
 
 

@@ -52,18 +52,20 @@ def read_source(src: str) -> Source:
     function = FUNCTION.fullmatch(src)
     path = Path(function[1] if function else src)
     if not src.isprintable():
-        msg = f"SRC got {src!r}; a name that can be printed is allowed, for the emitted files tell it; rename the file"
+        msg = (
+            f"`SRC` got {src!r}; a name that can be printed is allowed, for the emitted files tell it; rename the file"
+        )
         raise TflmBuildError(msg)
     kind = "function" if function else _KINDS.get(path.suffix.lower())
     if path.is_dir() and (kind is None or (path / "saved_model.pb").exists()):
         return _saved_model(path)
     if kind is None:
-        msg = f"SRC got '{path.name}'; allowed: {_ALLOWED}; save the trained model as .keras"
+        msg = f"`SRC` got '{path.name}'; allowed: {_ALLOWED}; save the trained model as .keras"
         raise TflmBuildError(msg)
     try:
         data = path.read_bytes()
     except OSError as error:
-        msg = f"SRC '{src}' cannot be read: {error.strerror or error}; check the path"
+        msg = f"`SRC` '{src}' cannot be read: {error.strerror or error}; check the path"
         raise TflmBuildError(msg) from error
     if kind == "tflite":
         verify(data)
@@ -85,12 +87,12 @@ def read_source(src: str) -> Source:
 def _saved_model(folder: Path) -> Source:
     """Read all files of a SavedModel, in the order of their names."""
     if not (folder / "saved_model.pb").is_file():
-        msg = f"SRC '{folder}' is a folder without saved_model.pb; allowed: {_ALLOWED}; check the path"
+        msg = f"`SRC` '{folder}' is a folder without saved_model.pb; allowed: {_ALLOWED}; check the path"
         raise TflmBuildError(msg)
     try:
         return _read_saved_model(folder)
     except OSError as error:
-        msg = f"SRC '{folder}' cannot be read: {error.strerror or error}; check the files in it"
+        msg = f"`SRC` '{folder}' cannot be read: {error.strerror or error}; check the files in it"
         raise TflmBuildError(msg) from error
 
 

@@ -67,7 +67,7 @@ def measure(model: Model, golden: GoldenInputs) -> Measurement:
         operators = model.graph.operators
         if node is None or int(node[1]) >= len(operators):
             raise
-        msg = f"layer '{operators[int(node[1])].layer}': {error}"
+        msg = f"layer '{operators[int(node[1])].layer}': {error.marked}"
         raise TflmBuildError(msg, error.trace) from error
     return Measurement(
         smallest_arena=answer["arena"],

@@ -81,7 +81,7 @@ def prove(
         if not difference <= tolerance:  # a NaN is never allowed
             vector = int(np.argmax(distances.reshape(len(distances), -1).max(axis=1)))
             reason = first_difference(arranged.model, [array[vector : vector + 1] for array in golden.arrays])
-            remedy = "report the model" if floating else "if the accuracy is still right, allow it with MAX_LSB"
+            remedy = "report the model" if floating else "if the accuracy is still right, allow it with `MAX_LSB`"
             msg = (
                 f"output '{tensor.name}' of TFLM differs from LiteRT's reference kernels by {difference:g} in golden "
                 f"vector {vector}; allowed: {tolerance:g}{reason}; {remedy}"
@@ -123,16 +123,16 @@ def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
             before = "" if accuracy.float_top1 is None else f" (the float model: {accuracy.float_top1:.4g})"
             judge = "the labels" if accuracy.labelled else "the float model"
             msg = (
-                f"MIN_TOP1: the largest output is that of {judge} in {accuracy.top1:.4g} of {accuracy.samples} "
+                f"`MIN_TOP1`: the largest output is that of {judge} in {accuracy.top1:.4g} of {accuracy.samples} "
                 f"samples{before}; allowed: {options.min_top1:g} and more; calibrate with data like the test data, or "
-                "try QUANTIZE int16x8"
+                "try `QUANTIZE` int16x8"
             )
             raise TflmBuildError(msg)
 
 
 def _lack(option: str, needed: str) -> None:
     """Refuse a tolerance that nothing can be held to."""
-    msg = f"{option} needs {needed}; got neither; pass them, or leave {option} out"
+    msg = f"`{option}` needs {needed}; got neither; pass them, or leave `{option}` out"
     raise TflmBuildError(msg)
 
 
@@ -141,8 +141,8 @@ def _hold_float_error(allowed: float, accuracy: Accuracy, names: Sequence[str]) 
     for name, error, worst, sqnr in zip(names, accuracy.float_error, accuracy.worst_sample, accuracy.sqnr, strict=True):
         if not error <= allowed:
             msg = (
-                f"MAX_FLOAT_ERROR: output '{name}' differs from the float model by {error:.4g} in sample {worst} of "
+                f"`MAX_FLOAT_ERROR`: output '{name}' differs from the float model by {error:.4g} in sample {worst} of "
                 f"{accuracy.samples} (SQNR {sqnr:.1f} dB); allowed: {allowed:g}; calibrate with data like the test "
-                "data, or try QUANTIZE int16x8"
+                "data, or try `QUANTIZE` int16x8"
             )
             raise TflmBuildError(msg)

@@ -60,7 +60,7 @@ def load_model(kind: str, path: str, *, unroll: bool, unsafe: bool) -> Loaded:
         return _saved_model(path)
     if kind == "function":
         file, _, name = path.rpartition(":")
-        model = call_function(f"SRC '{Path(file).name}:{name}'", Path(file), name)
+        model = call_function(f"`SRC` '{Path(file).name}:{name}'", Path(file), name)
         if not hasattr(model, "inputs") or hasattr(model, "structured_input_signature"):
             return _concrete(model, model, (), {})
         return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
@@ -80,15 +80,15 @@ def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
 
     if not unsafe and _has_code(path):
         msg = (
-            "SRC has a Lambda layer, which is Python code inside of the file; replace it by layers of Keras, or, if "
-            "you trust the file as you trust a program, pass UNSAFE_DESERIALIZE"
+            "`SRC` has a Lambda layer, which is Python code inside of the file; replace it by layers of Keras, or, if "
+            "you trust the file as you trust a program, pass `UNSAFE_DESERIALIZE`"
         )
         raise TflmBuildError(msg)
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
         if not path.lower().endswith((".h5", ".hdf5")):
-            msg = f"SRC is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
+            msg = f"`SRC` is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
             raise TflmBuildError(msg) from error
         return _keras_2_file(path, error, unroll=unroll, unsafe=unsafe)
     return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
@@ -115,7 +115,7 @@ def _has_code(path: str) -> bool:
     try:
         return bool(config) and _names_code(json.loads(config))
     except (ValueError, TypeError, RecursionError) as error:
-        msg = f"SRC has a configuration that cannot be read: {first_line(error)}; save the model again"
+        msg = f"`SRC` has a configuration that cannot be read: {first_line(error)}; save the model again"
         raise TflmBuildError(msg) from error
 
 
@@ -136,7 +136,7 @@ def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) ->
         import tf_keras
     except ImportError:
         msg = (
-            f"SRC is not a model that Keras 3 can load: {first_line(first)}; if Keras 2 saved it, "
+            f"`SRC` is not a model that Keras 3 can load: {first_line(first)}; if Keras 2 saved it, "
             "pip install 'tflm-build[legacy-keras]'"
         )
         raise TflmBuildError(msg) from first
@@ -144,7 +144,7 @@ def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) ->
         model = tf_keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
         msg = (
-            f"SRC is not a model that Keras 3 or Keras 2 can load: {first_line(first)} and {first_line(error)}; "
+            f"`SRC` is not a model that Keras 3 or Keras 2 can load: {first_line(first)} and {first_line(error)}; "
             "save it again"
         )
         raise TflmBuildError(msg) from error
@@ -180,7 +180,9 @@ def _saved_model(path: str) -> Loaded:
     try:
         model = tf.saved_model.load(path)
     except Exception as error:
-        msg = f"SRC is not a SavedModel that TensorFlow {tf.__version__} can load: {first_line(error)}; export it again"
+        msg = (
+            f"`SRC` is not a SavedModel that TensorFlow {tf.__version__} can load: {first_line(error)}; export it again"
+        )
         raise TflmBuildError(msg) from error
     signatures = dict(model.signatures)
     only = next(iter(signatures.values())) if len(signatures) == 1 else None
@@ -188,7 +190,8 @@ def _saved_model(path: str) -> Loaded:
     if signature is None:
         found = ", ".join(sorted(signatures)) or "none"
         msg = (
-            f"SRC is a SavedModel with the signatures {found}; allowed: serving_default, or one alone; export it again"
+            f"`SRC` is a SavedModel with the signatures {found}; allowed: serving_default, or one alone; export it "
+            "again"
         )
         raise TflmBuildError(msg)
     named = signature.structured_input_signature[1]
@@ -212,7 +215,7 @@ def _concrete(
     """Describe a concrete function."""
     if not hasattr(function, "structured_input_signature"):
         msg = (
-            f"SRC returned an object of type {type(function).__name__}; allowed: a built Keras model, or a concrete "
+            f"`SRC` returned an object of type {type(function).__name__}; allowed: a built Keras model, or a concrete "
             "function of TensorFlow; call the model once, or get_concrete_function()"
         )
         raise TflmBuildError(msg)
