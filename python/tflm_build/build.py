@@ -63,7 +63,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     """
     _check_emit(emit, options)
     progress.stage("reading")
-    source = read_source(options.src)
+    source = read_source(options.src, unsafe=options.unsafe_deserialize)
     paths = {"CALIBRATION": options.calibration, "TEST_DATA": options.test_data}
     data = {option: None if path is None else read_samples(option, path) for option, path in paths.items()}
 

@@ -73,6 +73,7 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
         "quantize": options.quantize,
         "io_type": options.io_type,
         "unsafe_deserialize": options.unsafe_deserialize,
+        **_private_copy(source),
     }
     for samples in data.values():
         if samples is not None:
@@ -94,6 +95,14 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
         notes=tuple(answer["notes"]),
         files=tuple(answer.get("files", ())),
     )
+
+
+def _private_copy(source: Source) -> dict[str, Any]:
+    """Return the bytes that were judged, which the child opens in place of the files that it could find by now."""
+    if source.kind == "function":
+        return {}
+    contents = source.contents or {f"model.{source.kind}": source.data}
+    return {"paths": list(contents), **{f"copy.{i}": data for i, data in enumerate(contents.values())}}
 
 
 def _need_calibration(options: Options) -> str:

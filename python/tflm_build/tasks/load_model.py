@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load what TensorFlow can read, as one function of fixed shapes: only imported in the converter's child process."""
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.tasks.call_function import call_function
+from tflm_build.tasks.check_saved_model import verify_saved_model
 
 __all__ = ["Input", "Loaded", "load_model"]
+
+# How Keras 3 says that a file is not safe. Keras 2 has fewer scruples and is not asked then.
+_REFUSALS: Final = ("Not allowed", "arbitrary code execution", "disallowed", "not a KerasSaveable")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ def load_model(kind: str, path: str, *, unroll: bool, unsafe: bool) -> Loaded:
         TflmBuildError: it cannot be loaded, or has sizes that are not fixed.
     """
     if kind == "saved_model":
+        if not unsafe:
+            verify_saved_model(path)
         return _saved_model(path)
     if kind == "function":
         file, _, name = path.rpartition(":")
@@ -78,56 +82,15 @@ def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
     """Load a file that Keras 3 or Keras 2 has saved."""
     import keras
 
-    if not unsafe and _has_code(path):
-        msg = (
-            "`SRC` has a Lambda layer, which is Python code inside of the file; replace it by layers of Keras, or, if "
-            "you trust the file as you trust a program, pass `UNSAFE_DESERIALIZE`"
-        )
-        raise TflmBuildError(msg)
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
-        if not path.lower().endswith((".h5", ".hdf5")):
+        final = any(words in str(error) for words in _REFUSALS)
+        if final or not path.lower().endswith((".h5", ".hdf5")):
             msg = f"`SRC` is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
             raise TflmBuildError(msg) from error
         return _keras_2_file(path, error, unroll=unroll, unsafe=unsafe)
     return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
-
-
-def _has_code(path: str) -> bool:
-    """Look for Python code in the configuration, without deserializing it.
-
-    Raises:
-        TflmBuildError: the configuration cannot be read, so that nothing can be said of it.
-    """
-    config: Any = b""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            config = archive.read("config.json") if "config.json" in archive.namelist() else b""
-    else:
-        import h5py
-
-        try:
-            with h5py.File(path, "r") as file:
-                config = file.attrs.get("model_config", b"")
-        except OSError:
-            return False  # not HDF5: Keras will say so
-    try:
-        return bool(config) and _names_code(json.loads(config))
-    except (ValueError, TypeError, RecursionError) as error:
-        msg = f"`SRC` has a configuration that cannot be read: {first_line(error)}; save the model again"
-        raise TflmBuildError(msg) from error
-
-
-def _names_code(config: Any) -> bool:
-    """Say whether a configuration has a class that holds code, on any level: a Lambda layer or a lambda function."""
-    if isinstance(config, list):
-        return any(_names_code(value) for value in config)
-    if not isinstance(config, dict):
-        return False
-    name = config.get("class_name")
-    code = isinstance(name, str) and name.rpartition(">")[2] in {"Lambda", "__lambda__"}
-    return code or any(_names_code(value) for value in config.values())
 
 
 def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) -> Loaded:
