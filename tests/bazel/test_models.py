@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hand_made import flatbuffer
-from projects import Project
-from tiny_models import MODELS
-from workspaces import Workspace
+
+from support.hand_made import flatbuffer
+from support.projects import Project
+from support.tiny_models import MODELS
+from support.workspaces import Workspace
 
 ONE_SHOT = "--strategy=TflmModel=sandboxed"
 

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hand_made import flatbuffer
-from projects import Project
-from tiny_models import MODELS
+
+from support.hand_made import flatbuffer
+from support.projects import Project
+from support.tiny_models import MODELS
 
 LISTS = """cmake_minimum_required(VERSION 3.22)
 project(broken LANGUAGES C)

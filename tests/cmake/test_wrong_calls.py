@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from projects import ROOT, Project
+
+from support import ROOT
+from support.projects import Project
 
 HEAD = """cmake_minimum_required(VERSION 3.22)
 project(scenario LANGUAGES C)

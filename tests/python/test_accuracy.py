@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from interpreters import Run, litert_outputs, read_manifest
 
+from support.interpreters import Run, litert_outputs, read_manifest
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.values import Tensor
 from tflm_build.stages.accuracy import work_out_accuracy

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import HELLO_WORLD, Run
 from PIL import Image
+
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD, Run
 
 KERAS = HELLO_WORLD / "hello_world.keras"
 INT8 = ["--quantize", "int8"]

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from interpreters import Run, read_manifest
+
+from support.interpreters import Run, read_manifest
 
 
 @pytest.mark.parametrize(("option", "budget", "message"), [

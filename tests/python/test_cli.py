@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from interpreters import ROOT, Run
-from terminal import read_to_end
 
 import tflm_build as package
+from support import ROOT
+from support.interpreters import Run
+from support.terminal import read_to_end
 from tflm_build.cli import _EMITTED
 from tflm_build.manifest.schema import EMITTED
 

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from interpreters import HELLO_WORLD, Run
-from mutations import LIMIT, Outcome, mutate, run_mutations, small_models
+
+from support.interpreters import HELLO_WORLD, Run
+from support.mutations import LIMIT, Outcome, mutate, run_mutations, small_models
 
 KERAS = HELLO_WORLD / "hello_world.keras"
 LIBRARY, LIBRARY_CHUNK = 2000, 100

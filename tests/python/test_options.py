@@ -8,9 +8,10 @@ import sys
 from typing import Any
 
 import pytest
-from interpreters import ROOT, Run
 
 import tflm_build
+from support import ROOT
+from support.interpreters import Run
 from tflm_build.errors import TflmBuildError
 from tflm_build.options import Options
 

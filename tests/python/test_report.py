@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import HELLO_WORLD, Run, read_manifest
-from manifests import leaves, save, with_layers, with_markup
 
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD, Run, read_manifest
+from support.manifests import leaves, save, with_layers, with_markup
 from tflm_build.errors import TflmBuildError
 from tflm_build.report.layer_rows import Lane, lay_lanes, layer_rows
 from tflm_build.report.model_page import model_page

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from interpreters import ROOT, Run, litert_outputs, read_manifest
+
+from support import ROOT
+from support.interpreters import Run, litert_outputs, read_manifest
 
 CODE = """
 import numpy as np

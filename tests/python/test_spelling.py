@@ -4,8 +4,8 @@
 from pathlib import Path
 
 import pytest
-from interpreters import Run
 
+from support.interpreters import Run
 from tflm_build.errors import TflmBuildError
 from tflm_build.spelling import CALLER, spell
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import HELLO_WORLD
 
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD
 from tflm_build.freeze import freeze
 
 COMMAND = (sys.executable, "-c", "from tflm_build.bazel_worker.worker import main; main()", "--persistent_worker")

@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-from blocks import ROOT
+from support import ROOT
 
 __all__ = ["MAKES_ERROR", "YIELD_FAULTS", "messages", "sites"]
 
