@@ -10,7 +10,7 @@ import pytest
 
 from tflm_build.errors import TflmBuildError
 from tflm_build.source.read_samples import read_samples
-from tflm_build.source.samples import bind
+from tflm_build.source.samples import Samples, bind
 
 
 @dataclass(frozen=True)
@@ -94,3 +94,10 @@ def test_data_that_no_range_can_be_learnt_from(values: np.ndarray[Any, Any], not
     spec = Input("x", (1, *values.shape[1:]))
     (found,) = bind(read_samples("CALIBRATION", str(tmp_path / "data.npy")), (spec,)).notes
     assert found == f"warning: `CALIBRATION` 'data.npy' for input 'x' {note}"
+
+
+@pytest.mark.parametrize(("shape", "remedy"), [((3, 10), "transpose"), ((10, 4), "reshape")])
+def test_data_of_another_shape_is_told_what_to_do(shape: tuple[int, ...], remedy: str) -> None:
+    data = Samples("CALIBRATION", "x.npy", "", 0, {"": np.ones(shape, np.float32)})
+    with pytest.raises(TflmBuildError, match=f"; {remedy} the data$"):
+        bind(data, [Input("x", (1, 3))])

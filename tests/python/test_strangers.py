@@ -170,8 +170,10 @@ SAVED_MODELS = {"WriteFile": "tf.io.write_file({canary!r}, 'x')", "ReadFile": "t
                 "PyFunc": "tf.numpy_function(lambda v: v, [x], tf.float32)",
                 "EagerPyFunc": "tf.py_function(lambda v: v, [x], tf.float32)",
                 "PrintV2": "tf.raw_ops.PrintV2(input='x', output_stream='file://' + {canary!r})",
-                "RestoreV2": "tf.raw_ops.RestoreV2(prefix={canary!r}, tensor_names=['x'], shape_and_slices=[''], dtypes=[tf.float32])",
-                "SaveV2": "tf.raw_ops.SaveV2(prefix={canary!r}, tensor_names=['x'], shape_and_slices=[''], tensors=[x])",
+                "RestoreV2": "tf.raw_ops.RestoreV2(prefix={canary!r}, tensor_names=['x'], shape_and_slices=[''],"
+                " dtypes=[tf.float32])",
+                "SaveV2": "tf.raw_ops.SaveV2(prefix={canary!r}, tensor_names=['x'], shape_and_slices=[''],"
+                " tensors=[x])",
                 "ImmutableConst": "tf.raw_ops.ImmutableConst(dtype=tf.uint8, shape=[8], memory_region_name={canary!r})",
                 "": "x"}  # fmt: skip
 

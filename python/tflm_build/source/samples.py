@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Representative data, bound to the inputs of a model: what it is like, and what golden vectors are chosen from."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -186,7 +187,9 @@ def _checked(samples: Samples, spec: InputSpec, array: Array, notes: list[str]) 
     wanted = _sample_shape(spec)
     if array.ndim < 1 or array.shape[1:] != wanted:
         sizes = ", ".join(str(size) for size in ("samples", *wanted))
-        msg = f"{what} has shape {array.shape}; allowed: ({sizes}); reshape the data"
+        turned = array.ndim == len(wanted) + 1 and not Counter(wanted) - Counter(array.shape)
+        remedy = "transpose" if turned else "reshape"
+        msg = f"{what} has shape {array.shape}; allowed: ({sizes}); {remedy} the data"
         raise TflmBuildError(msg)
     if not len(array):
         msg = f"{what} holds no sample; pass at least one"

@@ -119,6 +119,7 @@ def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[s
     """Trace a built Keras model at batch 1."""
     import tensorflow as tf
 
+    _refuse_what_converts_badly(model)
     inputs = tuple(_fixed(tensor.name.split(":")[0], tensor.shape, tensor.dtype) for tensor in model.inputs)
     if unroll:
         rolled = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False]  # noqa: SLF001
@@ -134,6 +135,25 @@ def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[s
         return model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
 
     return _concrete(call.get_concrete_function(), model, notes, versions, inputs)
+
+
+def _refuse_what_converts_badly(model: Any) -> None:
+    """Refuse, by name, what TensorFlow's converter only has strange words for."""
+    for place, output in enumerate(model.outputs):
+        name = next((tensor.name for tensor in model.inputs if tensor is output), None)
+        if name is not None:
+            msg = (
+                f"output {place} of SRC is its input '{name}' itself, which the program has already; leave it out of "
+                "the model's outputs"
+            )
+            raise TflmBuildError(msg)
+    for layer in model._flatten_layers():  # noqa: SLF001
+        if getattr(layer, "compute_dtype", None) in {"float16", "bfloat16"}:
+            msg = (
+                f"the layer '{layer.name}' computes in {layer.compute_dtype}; allowed: float32; build the model again "
+                'under keras.config.set_dtype_policy("float32"), with set_weights(trained.get_weights())'
+            )
+            raise TflmBuildError(msg)
 
 
 def _saved_model(path: str) -> Loaded:
