@@ -9,8 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from interpreters import Run
 
+from support.interpreters import Run
 from tflm_build.errors import TflmBuildError
 from tflm_build.source.read import read_source
 
