@@ -217,7 +217,7 @@ def test_ops_of_a_saved_model(saved_models: Path) -> None:
 def test_a_saved_model_is_refused_by_the_command(saved_models: Path, tflm_build: Run, tmp_path: Path) -> None:
     result = tflm_build("convert", "--name", "m", "--src", saved_models / "0", "--out-dir", tmp_path / "out", "--quiet")
     assert result.returncode == 1
-    assert "SRC is a SavedModel with the op WriteFile" in result.stderr
+    assert "--src is a SavedModel with the op WriteFile" in result.stderr
     assert not (saved_models / "canary").exists()
 
 

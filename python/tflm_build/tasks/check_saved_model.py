@@ -43,6 +43,7 @@ def verify_saved_model(path: str) -> None:
     Raises:
         TflmBuildError: it cannot be parsed, or has an op that may do more than compute.
     """
+    import tensorflow as tf
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
@@ -50,7 +51,9 @@ def verify_saved_model(path: str) -> None:
     try:
         model.ParseFromString((Path(path) / "saved_model.pb").read_bytes())
     except DecodeError as error:
-        msg = f"`SRC` is not a SavedModel that can be read: {first_line(error)}; export it again"
+        msg = (
+            f"`SRC` is not a SavedModel that TensorFlow {tf.__version__} can load: {first_line(error)}; export it again"
+        )
         raise TflmBuildError(msg) from error
     version_2 = len(model.meta_graphs) == 1 and model.meta_graphs[0].HasField("object_graph_def")
     for graph in model.meta_graphs:

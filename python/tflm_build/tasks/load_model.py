@@ -143,7 +143,7 @@ def _refuse_what_converts_badly(model: Any) -> None:
         name = next((tensor.name for tensor in model.inputs if tensor is output), None)
         if name is not None:
             msg = (
-                f"output {place} of SRC is its input '{name}' itself, which the program has already; leave it out of "
+                f"output {place} of `SRC` is its input '{name}' itself, which the program has already; leave it out of "
                 "the model's outputs"
             )
             raise TflmBuildError(msg)
