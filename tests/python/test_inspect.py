@@ -132,8 +132,13 @@ def test_no_tensorflow_for_a_flatbuffer(tflm_build: Run, tmp_path: Path) -> None
     for module in ("tensorflow", "keras"):
         write(tmp_path, f"{module}.py", b"import os; os._exit(77)\n")
     source = write(tmp_path, "branch.tflite", branch())
-    result = tflm_build("inspect", source, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = tflm_build("inspect", source, env=environment)
     assert result.returncode == 0, result.stderr
+    assert result.stdout == tflm_build("inspect", source).stdout
+    # Where TensorFlow is needed, it is what ends the child.
+    result = tflm_build("inspect", HELLO_WORLD / "hello_world.keras", env=environment)
+    assert (result.returncode, "status 77" in result.stderr) == (1, True), result.stderr
 
 
 def test_a_keras_model_and_a_saved_model(tflm_build: Run, keras_models: Path) -> None:

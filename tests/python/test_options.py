@@ -14,6 +14,7 @@ from support import ROOT
 from support.interpreters import Run
 from tflm_build.errors import TflmBuildError
 from tflm_build.options import Options
+from tflm_build.spelling import spell
 
 NAMES = [field.name for field in dataclasses.fields(Options)]
 
@@ -44,9 +45,17 @@ def test_the_references_say_what_the_table_says() -> None:
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
 
-def test_the_command_has_every_option(tflm_build: Run) -> None:
-    text = tflm_build("convert", "--help").stdout
-    assert all(f"--{name.replace('_', '-')} " in text for name in NAMES)
+def test_the_help_says_of_every_option_what_the_table_says(tflm_build: Run) -> None:
+    parts = re.split(r"^  (?:-\w, )?--([a-z0-9-]+)", tflm_build("convert", "--help").stdout, flags=re.MULTILINE)[1:]
+    said = {name: " ".join(text.split()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    assert list(said) == [name.replace("_", "-") for name in NAMES] + ["out-dir", "emit", "quiet", "verbose", "help"]
+    for field in dataclasses.fields(Options):
+        text = said[field.name.replace("_", "-")]
+        assert spell(field.metadata["meaning"], "command") in text
+        choices = field.metadata["choices"]
+        assert not choices or text.startswith(f"{'|'.join(choices)} ")
+        assert not choices or text.endswith(f" [default: {field.default}]")
+        assert text.endswith(" [required]") == (field.default is dataclasses.MISSING)
 
 
 @pytest.mark.parametrize(("file", "pattern"), [
