@@ -21,6 +21,7 @@ from tflm_build.stages.accuracy import Accuracy, WorstSample
 from tflm_build.stages.activations import Activation
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.measure import INTERPRETER_SIZE
+from tflm_build.stages.prove_layers import LayerProof
 
 __all__ = ["SCHEMA_VERSION", "describe_graph", "manifest"]
 
@@ -93,10 +94,11 @@ def manifest(
             "vectors": len(golden.arrays[0]),
             "from_data": golden.from_data,
             "random": shipment.random_golden,
-            "reference": [
-                {"difference": _rounded(difference), "tolerance": _rounded(tolerance)}
-                for difference, tolerance in zip(proof.difference, proof.tolerance, strict=True)
-            ],
+            "tolerance": [_rounded(tolerance) for tolerance in proof.tolerance],
+        },
+        "proof": {
+            "difference": [_rounded(difference) for difference in proof.difference],
+            "layers": [_layer_proof(layer) for layer in proof.layers],
         },
         "accuracy": _accuracy(proof.accuracy),
         "files": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())},
@@ -124,6 +126,15 @@ def _layer(layer: Layer) -> dict[str, Any]:
         for kind, group in (("inputs", layer.inputs), ("outputs", layer.outputs))
     }
     return {**dataclasses.asdict(layer), **ends}
+
+
+def _layer_proof(layer: LayerProof) -> dict[str, Any]:
+    """Describe what a layer was compared with."""
+    return {
+        "reference": layer.reference,
+        "difference": _finite(layer.difference),
+        "tolerance": _rounded(layer.tolerance),
+    }
 
 
 def _options(options: Options) -> dict[str, Any]:

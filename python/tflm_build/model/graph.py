@@ -2,7 +2,7 @@
 """The model as the later stages see it: tensors and operators as plain values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,21 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of the model. `real = scale * (element - zero_point)`; scale 0: not quantized."""
+    """An input or output of the model.
+
+    Attributes:
+        name, type, shape: as in the signature.
+        scale, zero_point: `real = scale * (element - zero_point)`; scale 0: not quantized.
+        step: for real numbers the scale of the integers that the model quantizes them to, or dequantizes them from; 0
+            for all else.
+    """
 
     name: str
     type: str
     shape: tuple[int, ...]
     scale: float
     zero_point: int
+    step: float = 0.0
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -102,8 +110,8 @@ def read_graph(canonical: Canonical) -> Graph:
         msg = f"the model has {len(inputs)} inputs and {len(outputs)} outputs; at least one of each is needed"
         raise TflmBuildError(msg)
     return Graph(
-        inputs=tuple(_tensor(main.tensors[i], name) for i, name in zip(inputs, canonical.inputs, strict=True)),
-        outputs=tuple(_tensor(main.tensors[i], name) for i, name in zip(outputs, canonical.outputs, strict=True)),
+        inputs=tuple(_end(model, index, name) for index, name in zip(inputs, canonical.inputs, strict=True)),
+        outputs=tuple(_end(model, index, name) for index, name in zip(outputs, canonical.outputs, strict=True)),
         operators=tuple(
             Operator(
                 op=op_name(model.operatorCodes[operator.opcodeIndex]),
@@ -128,6 +136,19 @@ def _operands(model: Any, subgraph: Any, ends: Any) -> tuple[Operand, ...]:
         )
         for tensor in tensors
     )
+
+
+def _end(model: Any, index: int, name: str) -> Tensor:
+    """Read an input or output, and the step of its integers behind QUANTIZE or before DEQUANTIZE."""
+    main = model.subgraphs[0]
+    result = _tensor(main.tensors[index], name)
+    for operator in main.operators or []:
+        op = op_name(model.operatorCodes[operator.opcodeIndex])
+        ends = [*indices(operator.inputs), *indices(operator.outputs)]
+        if (op, ends.index(index) if index in ends else -1) in {("QUANTIZE", 0), ("DEQUANTIZE", 1)} and result.type == "float32":
+            (other,) = (end for end in ends if end != index)
+            return replace(result, step=_quantization(main.tensors[other], name)[0])
+    return result
 
 
 def _tensor(tensor: Any, name: str) -> Tensor:

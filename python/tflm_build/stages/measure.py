@@ -2,7 +2,8 @@
 """Measure on the real TFLM interpreter what a model needs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
 from tflm_build.stages.golden import GoldenInputs
 
-__all__ = ["INTERPRETER_SIZE", "Measurement", "measure"]
+__all__ = ["INTERPRETER_SIZE", "Measurement", "measure", "naming_layers"]
 
 INTERPRETER_SIZE: Final = 512
 """Bytes for the interpreter itself, which firmware has in the arena: TFLM_INTERPRETER_SIZE of tflm_build/model.h."""
@@ -56,14 +57,8 @@ def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measuremen
     """
     inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
     request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(graph.outputs)}
-    try:
+    with naming_layers(graph):
         answer = run_in_child(RUN_TFLM, request)
-    except TflmBuildError as error:
-        node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
-        if node is None or int(node[1]) >= len(graph.operators):
-            raise
-        msg = f"layer '{graph.operators[int(node[1])].layer}': {error}"
-        raise TflmBuildError(msg, error.trace) from error
     return Measurement(
         smallest_arena=answer["arena"],
         head=answer["head"],
@@ -72,3 +67,16 @@ def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measuremen
         further=tuple(output[golden.count :] for output in answer["outputs"]),
         versions=answer["versions"],
     )
+
+
+@contextmanager
+def naming_layers(graph: Graph) -> Iterator[None]:
+    """Put the layer's name before an error of TFLM, which numbers operators."""
+    try:
+        yield
+    except TflmBuildError as error:
+        node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
+        if node is None or int(node[1]) >= len(graph.operators):
+            raise
+        msg = f"layer '{graph.operators[int(node[1])].layer}': {error}"
+        raise TflmBuildError(msg, error.trace) from error
