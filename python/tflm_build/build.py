@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from tflm_build.emit.manifest import manifest
-from tflm_build.emit.sources import EMITTED, Shipment, emit_sources
+from tflm_build.emit.shipment import Shipment
+from tflm_build.emit.sources import emit_sources
 from tflm_build.emit.summary import summarize
 from tflm_build.errors import TflmBuildError
 from tflm_build.files import depfile, place_files
-from tflm_build.model.graph import read_graph
+from tflm_build.manifest.schema import EMITTED
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.ops import check_ops
 from tflm_build.model.weights import weight_distributions
 from tflm_build.options import Options
-from tflm_build.passes.canonical import canonicalize
 from tflm_build.progress import Progress
 from tflm_build.report.model_page import model_page
 from tflm_build.source.read import Source, read_source
@@ -70,19 +70,17 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     converted = quantize(options, source, data)
     for note in converted.notes:
         progress.note(note)
-    canonical = canonicalize(
-        converted.flatbuffer, keep_names=options.keep_names, inputs=converted.inputs, outputs=converted.outputs
-    )
-    graph = read_graph(canonical)
+    model = converted.model
+    graph = model.graph
     ops = check_ops(graph)
 
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
     golden = golden_inputs(graph.inputs, converted.samples)
-    arranged = arrange(options, canonical, graph, golden)
+    arranged = arrange(options, model, golden)
 
     progress.stage("comparing with LiteRT's reference kernels")
     proof = prove(options, graph, golden, arranged, converted)
-    work = describe_layers(canonical)
+    work = describe_layers(graph)
     hold_budgets(options, arranged, work)
 
     progress.stage("writing")
@@ -100,7 +98,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
         arranged=arranged,
         proof=proof,
         work=work,
-        weights=weight_distributions(canonical),
+        weights=weight_distributions(graph),
         activations=describe_activations(converted, golden, sum(layer.macs for layer in work)),
     )
     files = emit_sources(shipment)

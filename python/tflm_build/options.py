@@ -128,8 +128,8 @@ class Options:
                 raise TflmBuildError(msg)
         if self.calibration is not None and self.quantize == "none":
             msg = (
-                "CALIBRATION is what QUANTIZE takes ranges from; got QUANTIZE none; set QUANTIZE to int8 or int16x8, or "
-                "pass the data as TEST_DATA"
+                "CALIBRATION is what QUANTIZE takes ranges from; got QUANTIZE none; set QUANTIZE to int8 or int16x8, "
+                "or pass the data as TEST_DATA"
             )
             raise TflmBuildError(msg)
         self._check_limit("max_lsb", float("inf"))

@@ -9,7 +9,7 @@ import pytest
 from interpreters import Run, litert_outputs, read_manifest
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.graph import Tensor
+from tflm_build.model.values import Tensor
 from tflm_build.stages.accuracy import work_out_accuracy
 
 OUTPUT = Tensor("y", "int8", (1, 3), 0.5, -2)

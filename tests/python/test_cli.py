@@ -16,7 +16,7 @@ from terminal import read_to_end
 
 import tflm_build as package
 from tflm_build.cli import _EMITTED
-from tflm_build.emit.sources import EMITTED
+from tflm_build.manifest.schema import EMITTED
 
 
 def test_help_needs_neither_tensorflow_nor_numpy(tflm_build: Run, tmp_path: Path) -> None:

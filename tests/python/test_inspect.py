@@ -204,7 +204,7 @@ def test_names_with_markup_are_escaped(tflm_build: Run, tmp_path: Path) -> None:
 def test_names_with_markup_are_escaped_on_a_terminal(tmp_path: Path) -> None:
     path = write(tmp_path, "m.tflite", hostile())
     command = [sys.executable, "-m", "tflm_build", "inspect", str(path)]
-    text = show(command, TERM="dumb", COLUMNS="400", NO_COLOR="1")
+    text = show(command, TERM="dumb", COLUMNS="400", LINES="50", NO_COLOR="1")
     assert text.count(SHOWN) >= 6
     assert "━" in text
     assert "\x1b[31m" not in text

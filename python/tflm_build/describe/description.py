@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tflm_build.emit.manifest import describe_graph
 from tflm_build.errors import TflmBuildError
 from tflm_build.manifest.read import hold_files, read_content
 from tflm_build.manifest.records import read_record
-from tflm_build.model.graph import Graph, Tensor, read_graph
-from tflm_build.model.layers import Layer, describe_layers
+from tflm_build.manifest.schema import describe_model
+from tflm_build.model.graph import Graph
+from tflm_build.model.layers import describe_layers
+from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops, kernels
+from tflm_build.model.values import Layer, Tensor
 from tflm_build.options import Options
-from tflm_build.passes.canonical import Canonical, canonicalize
+from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.read import Source, read_source
 from tflm_build.stages.convert import quantize
 
@@ -133,28 +135,27 @@ def describe(path: str, *, check_files: bool) -> Description:
     if Path(path).suffix.lower() == ".json":
         return _describe_manifest(Path(path), check_files=check_files)
     source = read_source(path)
-    canonical = _canonical(source)
-    graph = read_graph(canonical)
+    model = _model(source)
+    graph = model.graph
     counts: dict[str, int] = {}
     for operator in graph.operators:
         counts[operator.op] = counts.get(operator.op, 0) + 1
     content = {
         "name": Path(source.name).stem,
         "source": {"kind": source.kind, "bytes": source.size},
-        "model": {"bytes": len(canonical.flatbuffer), "quantization": graph.quantization},
+        "model": {"bytes": len(model.flatbuffer), "quantization": graph.quantization},
         "ops": [{"op": op, "count": counts[op], "method": kernels().get(op)} for op in sorted(counts)],
-        **describe_graph(graph, describe_layers(canonical, lacking=True)),
+        **describe_model(graph.inputs, graph.outputs, describe_layers(graph, lacking=True)),
     }
     return _describe_content(content, refusal=_refusal(graph), built=None)
 
 
-def _canonical(source: Source) -> Canonical:
+def _model(source: Source) -> Model:
     """Convert a source as it is."""
     if source.kind == "tflite":
         return canonicalize(source.data)
     options = Options(name="model", src=source.location)
-    converted = quantize(options, source, {"CALIBRATION": None, "TEST_DATA": None})
-    return canonicalize(converted.flatbuffer, inputs=converted.inputs, outputs=converted.outputs)
+    return quantize(options, source, {"CALIBRATION": None, "TEST_DATA": None}).model
 
 
 def _refusal(graph: Graph) -> str | None:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tflm_build.emit.sources import Shipment
+from tflm_build.emit.shipment import Shipment
 from tflm_build.escape import escape
 from tflm_build.stages.arena import Arrangement
 from tflm_build.stages.convert import Converted
@@ -24,7 +24,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
         converted: the flatbuffer as the converter wrote it, and what the calibration data is like.
     """
     arranged, proof = shipment.arranged, shipment.proof
-    measured, flash, before = arranged.measured, len(shipment.flatbuffer), len(converted.flatbuffer)
+    measured, flash, before = arranged.measured, len(shipment.flatbuffer), converted.bytes_before
     passing = measured.smallest_arena - measured.head - measured.tail
     parts = f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
     lines = {
@@ -75,8 +75,8 @@ def _layers(proof: Proof) -> str:
 def _whole(proof: Proof) -> str:
     """Say how far the whole model is from LiteRT."""
     if not proof.difference:
-        return "; LiteRT does not run the whole"
-    return f"; the whole at most {', '.join(f'{difference:g}' for difference in proof.difference)} from LiteRT"
+        return "; the whole does not run on LiteRT"
+    return f"; the whole is at most {', '.join(f'{difference:.3g}' for difference in proof.difference)} from LiteRT"
 
 
 def _accuracy(proof: Proof) -> str:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.emit.manifest import SCHEMA_VERSION
 from tflm_build.errors import TflmBuildError
+from tflm_build.manifest.schema import SCHEMA_VERSION
 
 __all__ = ["Manifest", "find_manifest", "hold_files", "read_content", "read_manifest"]
 

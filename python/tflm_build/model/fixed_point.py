@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arithmetic of quantized kernels: integers times a real factor that is held as a fraction and a power of two."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from tflm_build.model.flatbuffer import indices, schema
+from tflm_build.arrays import Array
+from tflm_build.model.flatbuffer import schema
+from tflm_build.model.graph import Operand
+from tflm_build.model.types import TYPES
 
 __all__ = ["element_limits", "integers", "multiply_rounding_once", "multiply_rounding_twice", "scaling"]
-
-Array = np.ndarray[Any, Any]
 
 _BITS: Final = 31
 _SHORT: Final = 15
@@ -55,32 +56,28 @@ def _multipliers(factor: Array) -> tuple[Array, Array]:
     return np.where(vanishes, 0, fractions), np.where(vanishes, 0, exponents)
 
 
-def integers(model: Any, tensor: Any) -> Array | None:
-    """Return the elements of a constant of integers; None where it is neither."""
-    data = model.buffers[tensor.buffer].data
-    if data is None:
-        return None
-    data = np.frombuffer(bytes(data), np.int8)
-    if tensor.type == schema.TensorType.INT4:  # two in a byte, the first one in the low half
-        return np.stack([data << 4 >> 4, data >> 4], axis=-1).reshape(-1)[: int(np.prod(indices(tensor.shape)))]
-    kinds = {schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}
-    return data.view(kinds[tensor.type]) if tensor.type in kinds else None
+def integers(operand: Operand) -> Array | None:
+    """Return the elements of a constant, flat; None where there is none."""
+    if operand.type == "int4" and operand.constant:  # two in a byte, the first one in the low half
+        pairs = np.frombuffer(bytes(operand.data), np.int8)
+        return np.stack([pairs << 4 >> 4, pairs >> 4], axis=-1).reshape(-1)[: operand.elements]
+    return operand.array
 
 
-def scaling(tensor: Any) -> tuple[float, int]:
+def scaling(operand: Operand) -> tuple[float, int]:
     """Return scale and zero point."""
-    parameters = tensor.quantization
-    return float(parameters.scale[0]), (indices(parameters.zeroPoint) or [0])[0]
+    return float(operand.scales[0]), int(operand.zero_points[0]) if len(operand.zero_points) else 0
 
 
-def element_limits(kind: int, output: tuple[float, int], activation: int) -> tuple[int, int]:
+def element_limits(output: Operand, activation: int) -> tuple[int, int]:
     """Return the smallest and the largest element that an output can have behind its activation function."""
-    ends = np.iinfo(np.int8 if kind == schema.TensorType.INT8 else np.int16)
-    functions, (scale, zero_point) = schema.ActivationFunctionType, output
-    low, high = {functions.RELU: (0, None), functions.RELU6: (0, 6), functions.RELU_N1_TO_1: (-1, 1)}.get(
-        activation, (None, None)
-    )
-    return (
-        ends.min if low is None else max(ends.min, zero_point + round(low / scale)),
-        ends.max if high is None else min(ends.max, zero_point + round(high / scale)),
-    )
+    scale, zero_point = scaling(output)
+    lowest, highest = TYPES[output.type].zero_points
+    functions = schema.ActivationFunctionType
+    if activation in {functions.RELU, functions.RELU6}:
+        lowest = max(lowest, zero_point)
+    if activation == functions.RELU6:
+        highest = min(highest, zero_point + round(6 / scale))
+    if activation == functions.RELU_N1_TO_1:
+        lowest, highest = max(lowest, zero_point + round(-1 / scale)), min(highest, zero_point + round(1 / scale))
+    return lowest, highest

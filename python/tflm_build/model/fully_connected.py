@@ -14,10 +14,10 @@ Found by running random layers on both, as `tests/python/test_fully_connected.py
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.model.fixed_point import (
     element_limits,
     integers,
@@ -25,11 +25,9 @@ from tflm_build.model.fixed_point import (
     multiply_rounding_twice,
     scaling,
 )
-from tflm_build.model.flatbuffer import indices, schema
+from tflm_build.model.graph import Operator
 
 __all__ = ["FullyConnected", "read_fully_connected"]
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -70,28 +68,24 @@ class FullyConnected:
         return answers
 
 
-def read_fully_connected(model: Any, subgraph: Any, operator: Any) -> FullyConnected | None:
-    """Read the parameters of an operator; None for one that is not computed here, as LiteRT and TFLM round it alike."""
-    code = model.operatorCodes[operator.opcodeIndex]
-    if max(code.builtinCode, code.deprecatedBuiltinCode) != schema.BuiltinOperator.FULLY_CONNECTED:
+def read_fully_connected(operator: Operator) -> FullyConnected | None:
+    """Read the parameters of an operator; None for one that TFLM and LiteRT round alike."""
+    if operator.op != "FULLY_CONNECTED" or operator.outputs[0].type not in {"int8", "int16"}:
         return None
-    places = [*indices(operator.inputs), -1][:3]
-    source, kernel, bias = (None if place == -1 else subgraph.tensors[place] for place in places)
-    target = subgraph.tensors[int(operator.outputs[0])]
-    weights = integers(model, kernel)
-    if target.type not in {schema.TensorType.INT8, schema.TensorType.INT16} or weights is None:
+    source, kernel, bias = (*operator.inputs, None)[:3]
+    if source is None or kernel is None or (bias is not None and not bias.constant):
         return None
-    offsets = None if bias is None else integers(model, bias)
-    if (bias is None) != (offsets is None):
+    weights = integers(kernel)
+    if weights is None:
         return None
-    output = scaling(target)
+    output = operator.outputs[0]
     return FullyConnected(
-        weights=weights.reshape(indices(kernel.shape)),
+        weights=weights.reshape(kernel.shape),
         weights_zero_point=scaling(kernel)[1],
-        bias=offsets,
+        bias=None if bias is None else integers(bias),
         input=scaling(source),
-        weight_scales=np.array(kernel.quantization.scale, np.float32),
-        output=output,
-        limits=element_limits(target.type, output, operator.builtinOptions.fusedActivationFunction),
-        wide=target.type == schema.TensorType.INT16 and (bias is None or bias.type == schema.TensorType.INT64),
+        weight_scales=kernel.scales,
+        output=scaling(output),
+        limits=element_limits(output, operator.options.fusedActivationFunction),
+        wide=output.type == "int16" and (bias is None or bias.type == "int64"),
     )

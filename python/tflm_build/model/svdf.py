@@ -6,16 +6,14 @@ state weighted over time. `tests/python/test_own_references.py` compares it with
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.model.fixed_point import element_limits, integers, multiply_rounding_twice, scaling
-from tflm_build.model.flatbuffer import indices, schema
+from tflm_build.model.graph import Operator
 
 __all__ = ["Svdf", "read_svdf"]
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -54,25 +52,24 @@ class Svdf:
         return np.stack(answers)
 
 
-def read_svdf(model: Any, subgraph: Any, operator: Any) -> Svdf | None:
+def read_svdf(operator: Operator) -> Svdf | None:
     """Read the parameters of an operator; None for one that LiteRT computes."""
-    code = model.operatorCodes[operator.opcodeIndex]
-    if max(code.builtinCode, code.deprecatedBuiltinCode) != schema.BuiltinOperator.SVDF:
+    if operator.op != "SVDF":
         return None
-    places = indices(operator.inputs)
-    source, features, time, bias, state = (None if place == -1 else subgraph.tensors[place] for place in places)
-    target = subgraph.tensors[int(operator.outputs[0])]
-    weights = [integers(model, tensor) for tensor in (features, time)]
-    if state.type != schema.TensorType.INT8 or indices(source.shape)[0] != 1 or any(each is None for each in weights):
+    source, features, time, bias, state = operator.inputs
+    if source is None or features is None or time is None or state is None:
         return None
-    scale = {name: scaling(each)[0] for name, each in (("in", source), ("f", features), ("t", time), ("s", state))}
-    output = scaling(target)
+    feature_weights, time_weights = integers(features), integers(time)
+    if state.type != "int8" or source.shape[0] != 1 or feature_weights is None or time_weights is None:
+        return None
+    output = operator.outputs[0]
+    step, feature, weight, kept = (scaling(operand)[0] for operand in (source, features, time, state))
     return Svdf(
-        feature_weights=weights[0].reshape(indices(features.shape)).astype(np.int64),
-        time_weights=weights[1].reshape(indices(time.shape)).astype(np.int64),
-        bias=None if bias is None else integers(model, bias),
-        rank=operator.builtinOptions.rank,
-        factors=(scale["in"] * scale["f"] / scale["s"], scale["s"] * scale["t"] / output[0]),
-        zero_points=(scaling(source)[1], scaling(state)[1], output[1]),
-        limits=element_limits(target.type, output, operator.builtinOptions.fusedActivationFunction),
+        feature_weights=feature_weights.reshape(features.shape).astype(np.int64),
+        time_weights=time_weights.reshape(time.shape).astype(np.int64),
+        bias=None if bias is None else integers(bias),
+        rank=operator.options.rank,
+        factors=(step * feature / kept, kept * weight / scaling(output)[0]),
+        zero_points=(scaling(source)[1], scaling(state)[1], scaling(output)[1]),
+        limits=element_limits(output, operator.options.fusedActivationFunction),
     )

@@ -8,10 +8,11 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import COLLECT_SAMPLES
 from tflm_build.errors import TflmBuildError
@@ -19,8 +20,6 @@ from tflm_build.source.read import FUNCTION
 from tflm_build.source.samples import Samples
 
 __all__ = ["data_files", "read_samples"]
-
-Array = np.ndarray[Any, Any]
 
 _RANDOM: Final = re.compile(r"random:([1-9][0-9]{0,5})")
 _MAX_BYTES: Final = 1 << 31

@@ -7,11 +7,10 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 
 __all__ = ["GOLDEN_COUNT", "Bound", "InputSpec", "Samples", "bind", "choose", "describe"]
-
-Array = np.ndarray[Any, Any]
 
 GOLDEN_COUNT: Final = 16
 """Golden vectors that are taken from the data, or drawn at random where there is none."""

@@ -5,22 +5,22 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
+from tflm_build.model.model import Model
 from tflm_build.stages.golden import GoldenInputs
 
 __all__ = ["INTERPRETER_SIZE", "Measurement", "measure", "naming_layers"]
 
 INTERPRETER_SIZE: Final = 512
 """Bytes for the interpreter itself, which firmware has in the arena: TFLM_INTERPRETER_SIZE of tflm_build/model.h."""
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,25 @@ class Measurement:
     versions: Mapping[str, str]
 
     @property
+    def answers(self) -> tuple[Array, ...]:
+        """All that TFLM answered."""
+        return (*self.outputs, *self.further)
+
+    @property
     def arena_size(self) -> int:
         """Bytes that firmware has to hand out."""
         return self.smallest_arena + INTERPRETER_SIZE
 
 
-def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measurement:
+def measure(model: Model, golden: GoldenInputs) -> Measurement:
     """Allocate and invoke a model on TFLM, and bisect the size of its arena.
 
     Raises:
         TflmBuildError: TFLM does not run the model; its own reason is quoted.
     """
     inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
-    request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(graph.outputs)}
-    with naming_layers(graph):
+    request = {"flatbuffer": model.flatbuffer, "inputs": inputs, "output_count": len(model.graph.outputs)}
+    with naming_layers(model.graph):
         answer = run_in_child(RUN_TFLM, request)
     return Measurement(
         smallest_arena=answer["arena"],

@@ -3,14 +3,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from tflm_build.arrays import Array, distance
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import COMPARE_LAYERS
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.differences import distances
 from tflm_build.model.graph import Graph
 from tflm_build.options import Options
 from tflm_build.stages.accuracy import Accuracy, work_out_accuracy
@@ -21,8 +20,6 @@ from tflm_build.stages.measure import naming_layers
 from tflm_build.stages.prove_layers import FLOAT_TOLERANCE, LayerProof, prove_layers
 
 __all__ = ["Proof", "prove"]
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def prove(
     """
     measured = arranged.measured
     with naming_layers(graph):
-        compared = run_in_child(COMPARE_LAYERS, {"flatbuffer": arranged.flatbuffer, "inputs": golden.arrays})
+        compared = run_in_child(COMPARE_LAYERS, {"flatbuffer": arranged.model.flatbuffer, "inputs": golden.arrays})
     layers = prove_layers(graph, compared["layers"], options.max_lsb or 0)
     difference = _difference(options, graph, measured.outputs, compared.get("outputs"))
     tolerance = tuple(
@@ -105,17 +102,17 @@ def _difference(
                 "allowed: one shape; convert the model again"
             )
             raise TflmBuildError(msg)
-        distance = distances(got, wanted) / (tensor.step or 1.0)
-        difference = float(distance.max(initial=0.0))
+        far = distance(got, wanted) / (tensor.step or 1.0)
+        difference = float(far.max(initial=0.0))
         steps = tensor.step > 0 or tensor.dtype.kind != "f"
         # A dequantized step is a product of floats, so that it is only nearly whole.
         difference = round(difference, 3) if steps else difference
         if options.max_lsb is not None and steps and difference > options.max_lsb:
-            vector = int(np.argmax(distance.reshape(len(distance), -1).max(axis=1)))
+            vector = int(np.argmax(far.reshape(len(far), -1).max(axis=1)))
             msg = (
-                f"output '{tensor.name}' of TFLM differs from LiteRT's by {difference:g} steps in golden vector {vector}; "
-                f"allowed by MAX_LSB: {options.max_lsb}; each layer is within its tolerance on equal inputs, so "
-                "roundings add up; raise MAX_LSB or leave it out"
+                f"output '{tensor.name}' of TFLM differs from LiteRT's by {difference:g} steps in golden vector "
+                f"{vector}; allowed by MAX_LSB: {options.max_lsb}; each layer is within its tolerance on equal inputs, "
+                "so roundings add up; raise MAX_LSB or leave it out"
             )
             raise TflmBuildError(msg)
         found.append(difference)

@@ -53,12 +53,12 @@ def prove_layers(graph: Graph, compared: Sequence[Any], allowed: int) -> tuple[L
     bounds = _bounds()
     proofs = []
     rows = zip(*(column.tolist() for column in compared), strict=True)
-    for operator, (reference, difference, vector, largest) in zip(graph.operators, rows, strict=False):
-        floating = all(operand.type == "float32" for operand in operator.writes)
-        if reference < 0 or not operator.writes or (operator.op in _RUNS_OTHERS and not floating):
+    for operator, (reference, difference, vector, largest) in zip(graph.subgraphs[0].operators, rows, strict=True):
+        floating = all(operand.type == "float32" for operand in operator.outputs)
+        if reference < 0 or not operator.outputs or (operator.op in _RUNS_OTHERS and not floating):
             proofs.append(LayerProof(operator.layer, operator.op, None, None, 0.0))
             continue
-        steps = float(max(allowed, bounds.get((operator.op, operator.writes[0].type), 0)))
+        steps = float(max(allowed, bounds.get((operator.op, operator.outputs[0].type), 0)))
         tolerance = FLOAT_TOLERANCE * max(1e-6, largest) if floating else steps
         who = _REFERENCES[int(reference)]
         if not difference <= tolerance:
@@ -67,14 +67,12 @@ def prove_layers(graph: Graph, compared: Sequence[Any], allowed: int) -> tuple[L
     return tuple(proofs)
 
 
-def _refusal(
-    operator: Operator, who: str, difference: float, vector: int, tolerance: float, *, floating: bool
-) -> str:
+def _refusal(operator: Operator, who: str, difference: float, vector: int, tolerance: float, *, floating: bool) -> str:
     """Say which layer is too far away."""
     remedy = "replace the layer, or report the model" if floating else "replace the layer, or allow it with MAX_LSB"
     return (
-        f"layer '{operator.layer}' ({operator.op}) on TFLM differs from {who} by {difference:g} on equal inputs, in golden "
-        f"vector {vector}; allowed: {tolerance:g}; {remedy}"
+        f"layer '{operator.layer}' ({operator.op}) on TFLM differs from {who} by {difference:g} on equal inputs, in "
+        f"golden vector {vector}; allowed: {tolerance:g}; {remedy}"
     )
 
 

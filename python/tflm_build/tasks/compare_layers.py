@@ -7,18 +7,19 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from tflm_build.model.differences import distances
-from tflm_build.model.flatbuffer import indices, load
+from tflm_build.arrays import Array, distance
 from tflm_build.model.fully_connected import read_fully_connected
+from tflm_build.model.graph import Operator
+from tflm_build.model.model import Model
 from tflm_build.model.svdf import read_svdf
-from tflm_build.passes.stand_alone import activations, cut_apart, keeps_state
+from tflm_build.passes.canonical import canonicalize
+from tflm_build.passes.stand_alone import activations, cut_apart
 from tflm_build.tasks.attempt import attempt
 from tflm_build.tasks.run_litert import RESOLVERS, run_vectors
-from tflm_build.tasks.trace_tflm import PATTERNS, SECONDS, refuse_stale, trace_ends
+from tflm_build.tasks.trace_tflm import SECONDS, refuse_stale, trace_ends
+from tflm_build.used_memory import PATTERNS
 
 __all__ = ["run"]
-
-Array = np.ndarray[Any, Any]
 
 _OWN_KERNELS: Final = (read_fully_connected, read_svdf)
 """What is computed here: LiteRT rounds the one otherwise, and cannot run the other."""
@@ -54,11 +55,10 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         TflmBuildError: an operator reads memory that nobody wrote.
     """
     flatbuffer, inputs = request["flatbuffer"], request["inputs"]
-    model = load(flatbuffer)
-    operators = model.subgraphs[0].operators
+    model = canonicalize(flatbuffer)
     values, other = (trace_ends(flatbuffer, inputs, pattern) for pattern in PATTERNS)
     refuse_stale(flatbuffer, values, other)
-    rows = _compare(model, values) if values else [_UNKNOWN] * len(operators)
+    rows = _compare(model, values) if values else [_UNKNOWN] * len(model.graph.subgraphs[0].operators)
     return {"layers": list(np.array(rows, np.float64).reshape(-1, 4).T), **_whole(flatbuffer, inputs)}
 
 
@@ -73,20 +73,20 @@ def _whole(flatbuffer: bytes, inputs: Sequence[Array]) -> dict[str, Any]:
     return {}
 
 
-def _compare(model: Any, values: Mapping[int, Array]) -> list[_Row]:
+def _compare(model: Model, values: Mapping[int, Array]) -> list[_Row]:
     """Return a row for each operator: that of the reference which is nearest, for a reference may be wrong itself."""
-    operators = model.subgraphs[0].operators
-    written = [activations(model, operator.outputs) for operator in operators]
+    operators = model.graph.subgraphs[0].operators
+    written = [[operand.place for operand in activations(operator.outputs)] for operator in operators]
     rows = [_UNKNOWN] * len(operators)
     for place, operator in enumerate(operators):
         for read in _OWN_KERNELS:
-            layer = read(model, model.subgraphs[0], operator)
+            layer = read(operator)
             if layer is not None:
-                answer = {written[place][0]: layer.answer(values[int(operator.inputs[0])])}
+                answer = {written[place][0]: layer.answer(values[operator.reads[0].place])}
                 rows[place] = _row(len(RESOLVERS), answer, values, written[place])
     for number, resolver in enumerate(RESOLVERS):
         left = [place for place, row in enumerate(rows) if row.difference != 0]
-        found = _ask(model, _units(model, left), values, resolver)
+        found = _ask(model, _units(operators, left), values, resolver)
         for place in left:
             if written[place] and found.keys() >= set(written[place]):
                 row = _row(number, found, values, written[place])
@@ -94,18 +94,13 @@ def _compare(model: Any, values: Mapping[int, Array]) -> list[_Row]:
     return rows
 
 
-def _units(model: Any, places: Sequence[int]) -> list[list[int]]:
-    """Return operators alone, but those that share state together."""
-    main = model.subgraphs[0]
+def _units(operators: Sequence[Operator], places: Sequence[int]) -> list[list[int]]:
+    """Return operators alone, but those that share variables together."""
     sharing = [
         place
         for place in places
-        if any(
-            keeps_state(main.tensors[index]) and not main.tensors[index].isVariable
-            for index in (*indices(main.operators[place].inputs), *indices(main.operators[place].outputs))
-            if index != -1
-        )
-        or not activations(model, main.operators[place].outputs)
+        if any(operand.type == "resource" for operand in (*operators[place].reads, *operators[place].outputs))
+        or not operators[place].outputs
     ]
     return [*([sharing] if sharing else []), *([place] for place in places if place not in sharing)]
 
@@ -139,10 +134,10 @@ def _row(number: int, answer: Mapping[int, Array], values: Mapping[int, Array], 
         got, wanted = (array.reshape(len(array), -1) for array in (values[index], answer[index]))
         if got.shape != wanted.shape:
             return _Row(number, _FAR, 0, 0.0)
-        distance = distances(got, wanted)
-        if distance.size and distance.max() > worst:
-            worst, vector = float(distance.max()), int(distance.max(axis=1).argmax())
+        far = np.nan_to_num(distance(got, wanted), nan=_FAR, posinf=_FAR)
+        if far.size and far.max() > worst:
+            worst, vector = float(far.max()), int(far.max(axis=1).argmax())
         largest = max(
             largest, float(np.abs(np.where(np.isfinite(wanted), wanted, 0).astype(np.float64)).max(initial=0))
         )
-    return _Row(number, min(worst, _FAR), vector, largest)
+    return _Row(number, worst, vector, largest)

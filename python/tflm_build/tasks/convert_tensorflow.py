@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.model.flatbuffer import load
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
@@ -15,8 +16,6 @@ from tflm_build.tasks.call_function import imported_files
 from tflm_build.tasks.load_model import Input, Loaded, load_model
 
 __all__ = ["run"]
-
-Array = np.ndarray[Any, Any]
 
 _LOOPS: Final = frozenset({"While", "StatelessWhile"})
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["RESOLVERS", "reference_interpreter", "run", "run_vectors"]
+from tflm_build.arrays import Array
 
-Array = np.ndarray[Any, Any]
+__all__ = ["RESOLVERS", "reference_interpreter", "run", "run_vectors"]
 
 RESOLVERS: Final = ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
 """LiteRT's kernels, the simplest first: the reference kernels lack ELU, CEIL, ROUND and BROADCAST_TO."""

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.arrays import Array, same_answers
 from tflm_build.errors import TflmBuildError
 from tflm_build.tasks.attempt import attempt, words
-from tflm_build.tasks.trace_tflm import PATTERNS, SECONDS, SIZES, fill_memory, lacks_memory, refuse_stale, trace_ends
+from tflm_build.tasks.trace_tflm import SECONDS, SIZES, lacks_memory, refuse_stale, trace_ends
+from tflm_build.used_memory import PATTERNS, fill_memory
 
 __all__ = ["run"]
-
-Array = np.ndarray[Any, Any]
 
 _STEP: Final = 16  # bytes: what the arena's size is exact to
 
@@ -58,7 +58,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     first = [array[:1] for array in request["inputs"]]
     roomy, expected = _roomy(model, first)
     other = _attempt(model, roomy, first, PATTERNS[1])
-    if not _same(other, expected):
+    if other is None or not same_answers(other, expected):
         _refuse_stale(model, first)
     smallest = _bisect(model, first, expected, roomy // _STEP)
     outputs = _attempt(model, smallest, request["inputs"], PATTERNS[0])
@@ -97,14 +97,6 @@ def _refuse_stale(model: _Model, inputs: Sequence[Array]) -> None:
     raise TflmBuildError(msg)
 
 
-def _same(outputs: Sequence[Array] | None, expected: Sequence[Array]) -> bool:
-    """Say whether an attempt worked and gave the expected outputs."""
-    return outputs is not None and all(
-        np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
-        for left, right in zip(outputs, expected, strict=True)
-    )
-
-
 def _bisect(model: _Model, inputs: Sequence[Array], expected: Sequence[Array], most: int) -> int:
     """Return the smallest arena, in bytes, in which the model gives the expected outputs; `most` steps are enough."""
     attempts = 0
@@ -113,7 +105,7 @@ def _bisect(model: _Model, inputs: Sequence[Array], expected: Sequence[Array], m
         nonlocal attempts
         attempts += 1  # each in memory that is filled otherwise
         outputs = _attempt(model, steps * _STEP, inputs, PATTERNS[attempts % len(PATTERNS)])
-        return _same(outputs, expected)
+        return outputs is not None and same_answers(outputs, expected)
 
     low, high = 0, 64  # low fails, high works
     while high < most and not works(high):

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open the TFLM interpreter in memory that others have used, and follow what each operator of a model writes."""
+"""Follow, on the TFLM interpreter, what each operator of a model writes."""
 
-import ctypes
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.flatbuffer import indices, load, op_name
+from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.stand_alone import activations
 from tflm_build.tasks.attempt import attempt, words
+from tflm_build.used_memory import fill_memory
 
-__all__ = ["PATTERNS", "SECONDS", "SIZES", "fill_memory", "lacks_memory", "refuse_stale", "trace_ends"]
-
-Array = np.ndarray[Any, Any]
-
-PATTERNS: Final = (0x47, 0xB8)
-"""Bytes that memory is filled with before TFLM gets it: no bit is the same in both, so what depends on it differs."""
+__all__ = ["SECONDS", "SIZES", "lacks_memory", "refuse_stale", "trace_ends"]
 
 SIZES: Final = (1 << 24, 1 << 28)
 """Bytes: arenas that are tried before a model is held to need too much."""
@@ -27,13 +23,6 @@ SECONDS: Final = 20
 """For one vector: a model on a chip computes less than these kernels do in that time."""
 
 _LACK: Final = ("missing:", "Failed to allocate memory", "Failed to allocate temp", "Failed to allocate tail")
-
-_M_PERTURB: Final = -6  # mallopt(3): fill what malloc() hands out with the complement of a byte
-
-
-def fill_memory(pattern: int) -> None:
-    """Have all memory that this process allocates from now on filled with a byte: in a firmware no arena is clean."""
-    ctypes.CDLL(None).mallopt(_M_PERTURB, ~pattern & 0xFF)
 
 
 def trace_ends(flatbuffer: bytes, inputs: Sequence[Array], pattern: int) -> dict[int, Array]:
@@ -48,10 +37,9 @@ def trace_ends(flatbuffer: bytes, inputs: Sequence[Array], pattern: int) -> dict
         By the tensor's place an array (vectors, *shape), of all that are neither constants nor state; empty where TFLM
         does not run the model while it keeps all tensors.
     """
-    model = load(flatbuffer)
-    operators = model.subgraphs[0].operators
-    ends = [end for operator in operators for end in (*indices(operator.inputs), *indices(operator.outputs))]
-    places = sorted(set(activations(model, ends)))
+    operators = canonicalize(flatbuffer).graph.subgraphs[0].operators
+    ends = (operand for operator in operators for operand in (*operator.reads, *operator.outputs))
+    places = sorted({operand.place for operand in activations(ends)})
     for size in SIZES:
         work = partial(_trace_here, flatbuffer, inputs, places, size, pattern)
         traced = attempt(work, SECONDS * len(inputs[0]))
@@ -96,14 +84,13 @@ def refuse_stale(flatbuffer: bytes, one: Mapping[int, Array], other: Mapping[int
     Raises:
         TflmBuildError: the first such operator.
     """
-    model = load(flatbuffer)
-    for place, operator in enumerate(model.subgraphs[0].operators):
-        for index in activations(model, operator.outputs):
+    for place, operator in enumerate(canonicalize(flatbuffer).graph.subgraphs[0].operators):
+        for operand in activations(operator.outputs):
+            index = operand.place
             if index in one and index in other and one[index].tobytes() != other[index].tobytes():
-                node = op_name(model.operatorCodes[operator.opcodeIndex])
                 msg = (
-                    f"Node {node} (number {place}) reads memory that nobody "
-                    "wrote: TFLM answers otherwise in an arena that held other data before; only an answer that the "
-                    "inputs alone decide is allowed; replace the layer"
+                    f"Node {operator.op} (number {place}) reads memory that nobody wrote: TFLM answers otherwise in "
+                    "an arena that held other data before; only an answer that the inputs alone decide is allowed; "
+                    "replace the layer"
                 )
                 raise TflmBuildError(msg)
