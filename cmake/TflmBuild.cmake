@@ -37,7 +37,7 @@
   ``TEST_DATA``
     data that golden inputs are taken from and accuracy is worked out on; the calibration data if left out
   ``MAX_LSB``
-    largest difference from LiteRT's reference kernels, in steps of the output
+    largest difference of the outputs from LiteRT's, in steps, which each layer is allowed too on equal inputs
   ``MAX_FLOAT_ERROR``
     largest difference from the float model, in real numbers
   ``MIN_TOP1``

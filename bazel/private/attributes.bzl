@@ -85,7 +85,7 @@ incbin where the C++ toolchain is gcc or clang.""",
         doc = "Largest difference from the float model, in real numbers, such as 0.05. Default: not limited.",
     ),
     "max_lsb": attr.int(
-        doc = "Largest difference from LiteRT's reference kernels, in steps of the output; -1 is 1, or 2 for int16x8.",
+        doc = "Largest difference of the outputs from LiteRT's, in steps, which each layer is allowed too on equal inputs; -1 does not limit outputs, and layers are then equal but for known differences of rounding.",
         default = -1,
     ),
     "max_macs": attr.string(

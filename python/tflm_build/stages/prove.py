@@ -32,12 +32,14 @@ class Proof:
             real numbers that are dequantized integers, else in real numbers. Empty where LiteRT does not run the model.
         tolerance: per output: how far firmware may be from the golden outputs, in the element's unit: 0 for integers,
             for float32 what compilers may round otherwise.
+        answers: per output an array (samples, *shape): what TFLM answered to the samples of the data.
         accuracy: against the float model and the labels; None where there is neither.
     """
 
     layers: tuple[LayerProof, ...]
     difference: tuple[float, ...]
     tolerance: tuple[float, ...]
+    answers: tuple[Array, ...]
     accuracy: Accuracy | None
 
     @property
@@ -76,14 +78,14 @@ def prove(
         else 0.0
         for output in measured.outputs
     )
-    answers = [
+    answers = tuple(
         np.concatenate([first[: golden.from_data], rest])
         for first, rest in zip(measured.outputs, measured.further, strict=True)
-    ]
+    )
     _check_labels(converted.labels, answers)
     accuracy = work_out_accuracy(graph.outputs, answers, converted.float_outputs, converted.labels)
     _hold(options, accuracy, graph)
-    return Proof(layers, difference, tolerance, accuracy)
+    return Proof(layers, difference, tolerance, answers, accuracy)
 
 
 def _difference(

@@ -10,7 +10,10 @@ from typing import Any, Final
 
 from tflm_build.child.messages import Message, pack, unpack
 
-__all__ = ["attempt", "words"]
+__all__ = ["SECONDS", "attempt", "words"]
+
+SECONDS: Final = 20
+"""For one vector: a model on a chip computes less than these kernels do in that time."""
 
 _ANSWER, _WORDS = Path("attempt.npz"), Path("attempt.log")  # in the child's own folder
 _SHOWN: Final = 3  # lines of what was said that an error quotes

@@ -14,9 +14,9 @@ from tflm_build.model.model import Model
 from tflm_build.model.svdf import read_svdf
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.stand_alone import activations, cut_apart
-from tflm_build.tasks.attempt import attempt
-from tflm_build.tasks.run_litert import RESOLVERS, run_vectors
-from tflm_build.tasks.trace_tflm import SECONDS, refuse_stale, trace_ends
+from tflm_build.tasks.attempt import SECONDS, attempt
+from tflm_build.tasks.run_litert import RESOLVERS, run_on_any, run_vectors
+from tflm_build.tasks.trace_tflm import refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS
 
 __all__ = ["run"]
@@ -59,18 +59,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     values, other = (trace_ends(flatbuffer, inputs, pattern) for pattern in PATTERNS)
     refuse_stale(flatbuffer, values, other)
     rows = _compare(model, values) if values else [_UNKNOWN] * len(model.graph.subgraphs[0].operators)
-    return {"layers": list(np.array(rows, np.float64).reshape(-1, 4).T), **_whole(flatbuffer, inputs)}
-
-
-def _whole(flatbuffer: bytes, inputs: Sequence[Array]) -> dict[str, Any]:
-    """Run the model as it is on the first LiteRT that does."""
-    for resolver in RESOLVERS:
-        answer = attempt(
-            lambda name=resolver: {"outputs": run_vectors(flatbuffer, inputs, name)}, SECONDS * len(inputs[0])
-        )
-        if answer is not None:
-            return answer
-    return {}
+    return {"layers": list(np.array(rows, np.float64).reshape(-1, 4).T), **(run_on_any(flatbuffer, inputs) or {})}
 
 
 def _compare(model: Model, values: Mapping[int, Array]) -> list[_Row]:

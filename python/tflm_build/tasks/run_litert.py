@@ -2,13 +2,16 @@
 """Run a model on LiteRT, in a child process: the check that does not share TFLM's code."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from tflm_build.arrays import Array
+from tflm_build.errors import TflmBuildError
+from tflm_build.tasks.attempt import SECONDS, attempt, words
 
-__all__ = ["RESOLVERS", "reference_interpreter", "run", "run_vectors"]
+__all__ = ["RESOLVERS", "reference_interpreter", "run", "run_on_any", "run_vectors"]
 
 RESOLVERS: Final = ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
 """LiteRT's kernels, the simplest first: the reference kernels lack ELU, CEIL, ROUND and BROADCAST_TO."""
@@ -61,12 +64,34 @@ def run_vectors(
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Run a model on LiteRT's reference kernels.
+    """Run a model on the first kernels of LiteRT that run it.
 
     Args:
         request: `flatbuffer`; `inputs`: per input an array (vectors, *shape).
 
     Returns:
         `outputs`: per output an array (vectors, *shape).
+
+    Raises:
+        TflmBuildError: none does.
     """
-    return {"outputs": run_vectors(request["flatbuffer"], request["inputs"])}
+    answer = run_on_any(request["flatbuffer"], request["inputs"])
+    if answer is None:
+        msg = f"LiteRT cannot run this model: {words()}"
+        raise TflmBuildError(msg)
+    return answer
+
+
+def run_on_any(flatbuffer: bytes, inputs: Sequence[Array]) -> dict[str, Any] | None:
+    """Return what `run` returns; None where no kernels of LiteRT run the model."""
+    for resolver in RESOLVERS:
+        work = partial(_run_here, flatbuffer, inputs, resolver)
+        answer = attempt(work, SECONDS * len(inputs[0]))
+        if answer is not None:
+            return answer
+    return None
+
+
+def _run_here(flatbuffer: bytes, inputs: Sequence[Array], resolver: str) -> dict[str, Any]:
+    """Run a model in this process."""
+    return {"outputs": run_vectors(flatbuffer, inputs, resolver)}

@@ -14,8 +14,8 @@ import numpy as np
 
 from tflm_build.arrays import Array, same_answers
 from tflm_build.errors import TflmBuildError
-from tflm_build.tasks.attempt import attempt, words
-from tflm_build.tasks.trace_tflm import SECONDS, SIZES, lacks_memory, refuse_stale, trace_ends
+from tflm_build.tasks.attempt import SECONDS, attempt, words
+from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS, fill_memory
 
 __all__ = ["run"]

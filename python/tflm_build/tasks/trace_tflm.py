@@ -11,16 +11,13 @@ from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.stand_alone import activations
-from tflm_build.tasks.attempt import attempt, words
+from tflm_build.tasks.attempt import SECONDS, attempt, words
 from tflm_build.used_memory import fill_memory
 
-__all__ = ["SECONDS", "SIZES", "lacks_memory", "refuse_stale", "trace_ends"]
+__all__ = ["SIZES", "lacks_memory", "refuse_stale", "trace_ends"]
 
 SIZES: Final = (1 << 24, 1 << 28)
 """Bytes: arenas that are tried before a model is held to need too much."""
-
-SECONDS: Final = 20
-"""For one vector: a model on a chip computes less than these kernels do in that time."""
 
 _LACK: Final = ("missing:", "Failed to allocate memory", "Failed to allocate temp", "Failed to allocate tail")
 
