@@ -10,7 +10,7 @@ All write `real = scale * (element - zero point)`, so the sum of products is mul
 | int16 | int32 | the same | once, 31 bits |
 | int16 | int64 or none | fraction of 15 bits; rounds once | once, 31 bits |
 
-Found by running random layers on both, as `tests/python/test_fully_connected.py` does.
+Found by running random layers on both, as `tests/python/test_own_references.py` does.
 """
 
 from dataclasses import dataclass

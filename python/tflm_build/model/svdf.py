@@ -41,11 +41,12 @@ class Svdf:
     def answer(self, elements: Array) -> Array:
         """Return the output's elements (vectors, outputs) as int64 for vectors (vectors, features), in their order."""
         source, kept, target = self.zero_points
-        state = np.zeros(self.time_weights.shape, np.int64)  # TFLM clears it with 0, not with its zero point
+        state = np.full(self.time_weights.shape, kept, np.int64)
         answers = []
         for vector in elements.reshape(len(elements), -1).astype(np.int64) - source:
             newest = multiply_rounding_twice(self.feature_weights @ vector, np.array(self.factors[0])) + kept
-            state = np.concatenate([state[:, 1:], np.clip(newest, -128, 127)[:, None]], axis=1)
+            newest = np.clip(newest, -128, 127)  # TFLM wraps around where the zero point takes it past these: it errs
+            state = np.concatenate([state[:, 1:], newest[:, None]], axis=1)
             sums = ((state - kept) * self.time_weights).sum(axis=1).reshape(-1, self.rank).sum(axis=1)
             sums = sums if self.bias is None else sums + self.bias
             answers.append(np.clip(multiply_rounding_twice(sums, np.array(self.factors[1])) + target, *self.limits))
