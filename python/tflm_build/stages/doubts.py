@@ -76,9 +76,7 @@ def _alike(samples: Sequence[Array], answers: Sequence[Array]) -> Iterable[str]:
     """Warn of a model that answers different samples alike."""
     differ = any(len(array) > 1 and bool(np.any(array != array[:1])) for array in samples)
     if differ and all(bool(np.all(answer == answer[:1])) for answer in answers):
-        yield (
-            f"all answers to {len(samples[0])} different samples are alike; check the scale of the data"
-        )
+        yield (f"all answers to {len(samples[0])} different samples are alike; check the scale of the data")
 
 
 def _one_scale(tensor: Tensor, array: Array) -> Iterable[str]:
