@@ -84,7 +84,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     work = describe_layers(graph)
     hold_budgets(options, arranged, work)
     activations = describe_activations(converted, golden, sum(layer.macs for layer in work))
-    for doubt in doubts(graph, converted.samples, proof.answers, proof.accuracy, activations):
+    for doubt in doubts(graph, converted.samples, proof, activations):
         progress.note(doubt)
 
     progress.stage("writing")

@@ -11,6 +11,7 @@ from tflm_build.model.graph import Graph
 from tflm_build.model.values import Tensor
 from tflm_build.stages.accuracy import Accuracy
 from tflm_build.stages.activations import Activations
+from tflm_build.stages.prove import Proof
 
 __all__ = ["doubts"]
 
@@ -23,6 +24,7 @@ _IDEAL_SQNR: Final = 50.0
 _FEW_STEPS: Final = 4
 """Steps: a feature that varies by fewer is hardly more than a switch to the model."""
 
+_SHOWN: Final = 3  # layers that are named; the manifest has all
 _FEW_SAMPLES: Final = 8  # from which no spread can be told
 _MANY_FEATURES: Final = 256  # in a flat input: more are samples of one signal, not features
 
@@ -30,8 +32,7 @@ _MANY_FEATURES: Final = 256  # in a flat input: more are samples of one signal, 
 def doubts(
     graph: Graph,
     samples: Sequence[Array] | None,
-    answers: Sequence[Array],
-    accuracy: Accuracy | None,
+    proof: Proof,
     activations: Activations,
 ) -> tuple[str, ...]:
     """Return warnings.
@@ -39,16 +40,26 @@ def doubts(
     Args:
         graph: inputs, outputs and layers.
         samples: per input an array (samples, *shape) of real numbers or of the tensor's integers; None: there is none.
-        answers: per output an array (samples, *shape): what TFLM answered to them.
-        accuracy: against the float model.
-        activations: where its numbers are lost.
+        proof: what was compared, and what TFLM answered to the samples.
+        activations: where the float model's numbers are lost.
     """
-    found = [*_low_sqnr(graph, accuracy, activations)]
+    found = [*_not_compared(proof), *_low_sqnr(graph, proof.accuracy, activations)]
     if samples is not None:
-        found += _alike(samples, answers)
+        found += _alike(samples, proof.answers)
         for tensor, array in zip(graph.inputs, samples, strict=True):
             found += _one_scale(tensor, array)
     return tuple(f"warning: {doubt}" for doubt in found)
+
+
+def _not_compared(proof: Proof) -> Iterable[str]:
+    """Warn of layers that nothing vouches for."""
+    names = proof.not_compared
+    if names:
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        yield (
+            f"{len(names)} of {len(proof.layers)} layers are not compared with any reference: "
+            f"{', '.join(names[:_SHOWN])}{more}"
+        )
 
 
 def _low_sqnr(graph: Graph, accuracy: Accuracy | None, activations: Activations) -> Iterable[str]:

@@ -2,6 +2,7 @@
 """Follow, on the TFLM interpreter, what each operator of a model writes."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
+from tflm_build.model.flatbuffer import store
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.stand_alone import activations
 from tflm_build.tasks.attempt import SECONDS, attempt, words
@@ -34,11 +36,15 @@ def trace_ends(flatbuffer: bytes, inputs: Sequence[Array], pattern: int) -> dict
         By the tensor's place an array (vectors, *shape), of all that are neither constants nor state; empty where TFLM
         does not run the model while it keeps all tensors.
     """
-    operators = canonicalize(flatbuffer).graph.subgraphs[0].operators
+    model = canonicalize(flatbuffer)
+    operators = model.graph.subgraphs[0].operators
+    tree = copy(model.tree)
+    tree.metadata = None  # a plan of the memory contradicts keeping all tensors
+    unplanned = store(tree)
     ends = (operand for operator in operators for operand in (*operator.reads, *operator.outputs))
     places = sorted({operand.place for operand in activations(ends)})
     for size in SIZES:
-        work = partial(_trace_here, flatbuffer, inputs, places, size, pattern)
+        work = partial(_trace_here, unplanned, inputs, places, size, pattern)
         traced = attempt(work, SECONDS * len(inputs[0]))
         if traced is not None:
             return dict(zip(places, traced["tensors"], strict=True))
