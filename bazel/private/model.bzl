@@ -98,8 +98,8 @@ def _tflm_model_impl(ctx):
         ),
         OutputGroupInfo(
             arena = depset([outputs.arena]),
-            golden = depset([outputs.golden] + golden),
-            golden_source = depset(golden),
+            golden = depset([outputs.golden]),
+            golden_sources = depset(golden),
             header = depset([outputs.header]),
             manifest = depset([outputs.manifest]),
             report = depset([outputs.report] if ctx.attr.report else []),
@@ -116,7 +116,7 @@ The target is a C library: depend on it from `cc_library`, `cc_binary` or `cc_te
 brings the runtime, `"tflm_build/model.h"`, and what runs the model: what `@tflm_build//bazel:tflm` names. Its name is
 the C identifier that the emitted symbols and files begin with.
 
-Output groups: `tflite`, `manifest`, `header`, `arena`, `golden`, `golden_source`, `sources`, `report`. Other rules
+Output groups: `tflite`, `manifest`, `header`, `arena`, `golden`, `golden_sources`, `sources`, `report`. Other rules
 read `TflmModelInfo`.""",
     attrs = ATTRIBUTES,
     fragments = ["cpp"],

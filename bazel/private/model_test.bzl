@@ -18,7 +18,7 @@ def tflm_model_test(name, model, **kwargs):
         name = name + "_golden",
         testonly = True,
         srcs = [model],
-        output_group = "golden_source",
+        output_group = "golden_sources",
         tags = ["manual"],
         visibility = ["//visibility:private"],
     )

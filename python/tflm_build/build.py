@@ -62,8 +62,9 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     Raises:
         TflmBuildError: for everything that a user can mend.
     """
+    _check_emit(emit, options)
     progress.stage("reading")
-    source = read_source(options.src)
+    source = read_source(options.src, unsafe=options.unsafe_deserialize)
     paths = {"CALIBRATION": options.calibration, "TEST_DATA": options.test_data}
     data = {option: None if path is None else read_samples(option, path) for option, path in paths.items()}
 
@@ -120,15 +121,20 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     files[f"{options.name}.d"] = depfile(out_dir / main, inputs)
     if emit != "all":
         main = options.name + EMITTED[emit]
-        if main not in files:
-            msg = f"EMIT got '{emit}', which EMBED {options.embed} does not make; leave EMBED out"
-            raise TflmBuildError(msg)
         files = {main: files[main]}
     place_files(out_dir, files, last=main)
     return Result(
         tuple(out_dir / file for file in sorted(files, key=lambda file: file != main)),
         summarize(shipment, converted),
     )
+
+
+def _check_emit(emit: str, options: Options) -> None:
+    """Refuse to emit a file that is not made."""
+    left_out = {"array": "assembly", "incbin": "data"}.get(options.embed)
+    if emit == left_out:
+        msg = f"`EMIT` got '{emit}', which `EMBED` {options.embed} does not make; leave `EMBED` out"
+        raise TflmBuildError(msg)
 
 
 def _random_golden(data: Mapping[str, Samples | None]) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 import click
 
 from tflm_build.errors import TflmBuildError, first_line
+from tflm_build.spelling import spell_for_caller
 
 __all__ = ["one_line_errors", "print_error"]
 
@@ -26,14 +27,14 @@ def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
     except TflmBuildError as error:
         if verbose:
             click.echo(error.trace or traceback.format_exc(), err=True)
-        print_error(who, str(error))
+        print_error(who, spell_for_caller(error.marked))
         sys.exit(1)
     except BrokenPipeError:  # whoever read the output has seen enough; click ends the program for it
         raise
     except Exception as error:  # noqa: BLE001 - a fault of this program, still told in one line
         if verbose:
             click.echo(traceback.format_exc(), err=True)
-        print_error(who, f"{first_line(error)}; please report it, with --verbose")
+        print_error(who, f"{first_line(error)}; this is a fault of tflm-build; --verbose shows where")
         sys.exit(1)
 
 

@@ -2,6 +2,7 @@
 """The one kind of error that a user is expected to see."""
 
 from tflm_build.escape import escape
+from tflm_build.spelling import spell
 
 __all__ = ["TflmBuildError", "first_line"]
 
@@ -25,3 +26,12 @@ class TflmBuildError(Exception):
         """Keep the message as one line that can be printed, whatever it quotes."""
         super().__init__(escape(" ".join(message.split())))
         self.trace = trace
+
+    @property
+    def marked(self) -> str:
+        """The message with its options marked as `MAX_FLASH`, for who prints it or passes it on."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        """Return the message with its options as the table of options names them: MAX_FLASH."""
+        return spell(self.marked, "cmake")

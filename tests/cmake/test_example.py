@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from projects import ROOT, Project
+
+from support import ROOT
+from support.projects import Project
 
 CONVERSION = "Compiling model hello_world from hello_world.keras"
 

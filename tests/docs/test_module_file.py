@@ -2,8 +2,9 @@
 """The stand-in for what reads MODULE.bazel takes the example's, and refuses what this project's own does not fit."""
 
 import pytest
-from blocks import ROOT
-from module_file import check_module_file
+
+from support import ROOT
+from support.module_file import check_module_file
 
 EXAMPLE = (ROOT / "examples" / "fw" / "MODULE.bazel").read_text("utf-8")
 TAG = 'tflm = use_extension("@tflm_build//bazel:extensions.bzl", "tflm_build")\ntflm.python({} = "/opt/python3")\n'

@@ -5,14 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
-from interpreters import Run, read_manifest
+
+from support.interpreters import Run, read_manifest
 
 
 @pytest.mark.parametrize(("option", "budget", "message"), [
-    ("--max-flash", "1K", r"MAX_FLASH is exceeded: got [\d,]+ B of flash; allowed: 1,024; the largest layers: '.*' \d"),
-    ("--max-arena", "512", r"MAX_ARENA is exceeded: got [\d,]+ B of arena; allowed: 512; the largest layers: "),
-    ("--max-macs", "1k", r"MAX_MACS is exceeded: got [\d,]+ MACs; allowed: 1,000; the largest layers: '.*' [\d,]+, '"),
-    ("--max-macs", "many", "MAX_MACS got 'many'; allowed: a whole number, with K or M behind if wanted; such as 32K"),
+    ("--max-flash", "1K", r"--max-flash is exceeded: got [\d,]+ B of flash; allowed: 1,024; the largest layers: '.*'"),
+    ("--max-arena", "512", r"--max-arena is exceeded: got [\d,]+ B of arena; allowed: 512; the largest layers: "),
+    ("--max-macs", "1k", r"--max-macs is exceeded: got [\d,]+ MACs; allowed: 1,000; the largest layers: '.*' [\d,]+,"),
+    ("--max-macs", "many", "--max-macs got 'many'; allowed: a whole number, with K or M behind if wanted; such as 32K"),
 ])  # fmt: skip
 def test_an_exceeded_budget(option: str, budget: str, message: str, cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import Array, Run, read_manifest
 
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import Array, Run, read_manifest
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.stages.activations import describe_activations
 from tflm_build.stages.convert import Converted

@@ -6,7 +6,8 @@ from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-from interpreters import HELLO_WORLD, Array, Run
+
+from support.interpreters import HELLO_WORLD, Array, Run
 
 KERAS = HELLO_WORLD / "hello_world.keras"
 
@@ -35,7 +36,7 @@ def test_good_data_brings_no_warning(tflm_build: Run, tmp_path: Path) -> None:
 def test_an_array_that_is_not_used(tflm_build: Run, tmp_path: Path) -> None:
     x = np.linspace(0, 6.28, 99, dtype=np.float32)[:, None]
     result = convert(tflm_build, tmp_path, KERAS, x=x, label=np.zeros(99, np.int64))
-    assert "warning: CALIBRATION 'data.npz' has arrays that are not used: label; the class of each" in result.stderr
+    assert "warning: --calibration 'data.npz' has arrays that are not used: label; the class of each" in result.stderr
 
 
 @pytest.mark.parametrize(("scale", "warned"), [(1e-3, True), (1.0, False)], ids=["small feature", "alike"])

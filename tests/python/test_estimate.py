@@ -4,8 +4,8 @@
 import re
 
 import pytest
-from interpreters import ROOT
 
+from support import ROOT
 from tflm_build.describe.estimate import Conditions, Estimate, estimate, rates, read_conditions
 from tflm_build.describe.quantity import read_quantity, write_quantity
 from tflm_build.errors import TflmBuildError

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from images import ARM, link_chip, link_host
-from interpreters import Run
-from mutations import KINDS
 
+from support.images import ARM, link_chip, link_host
+from support.interpreters import Run
+from support.mutations import KINDS
 from tflm_build.errors import TflmBuildError
 from tflm_build.image.read import read_image
 from tflm_build.image.size import size_image

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import HELLO_WORLD, Run, read_manifest
-from terminal import show
 
-from tflm_build.describe.description import describe
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD, Run, read_manifest
+from support.terminal import show
+from tflm_build.describe.describe import describe
 from tflm_build.model.flatbuffer import load, store
 
 SCALE = 0.5

@@ -8,8 +8,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from interpreters import ROOT, read_manifest
 
+from support import ROOT
+from support.interpreters import read_manifest
 from tflm_build.stages.measure import INTERPRETER_SIZE
 
 SCHEMA = json.loads((ROOT / "docs" / "reference" / "manifest.schema.json").read_text())

@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is computed here where LiteRT cannot be compared with equals TFLM, element by element, on random layers."""
 
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
-from interpreters import ROOT, Array, litert_outputs, tflm_outputs
 
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import Array, litert_outputs, tflm_outputs
 from tflm_build.model.fully_connected import read_fully_connected
 from tflm_build.model.graph import Operator
 from tflm_build.model.svdf import read_svdf
 from tflm_build.passes.canonical import canonicalize
-
-sys.path.insert(0, str(ROOT / "tests"))
-from hand_made import Model, Op, Tensor, flatbuffer
 
 ROWS = 500
 SETTINGS: dict[str, Any] = {"weightsFormat": 0, "keepNumDims": False}

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interpreters import Run, litert_outputs, tflm_outputs
 
+from support import ROOT
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import Run, litert_outputs, tflm_outputs
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.model.flatbuffer import load, schema, store
@@ -31,7 +32,7 @@ METADATA = b"OfflineMemoryAllocation"
 def quantized(tflm_build: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Quantize the models of `save_plan_models.py`: the folder of all their files."""
     folder = tmp_path_factory.mktemp("plan models")
-    subprocess.run([sys.executable, Path(__file__).with_name("save_plan_models.py"), folder], check=True)
+    subprocess.run([sys.executable, ROOT / "tests" / "support" / "save_plan_models.py", folder], check=True)
     for name in ("mobilenet", "branching"):
         result = tflm_build(
             "convert", "--name", name, "--src", folder / f"{name}.keras", "--quantize", "int8",

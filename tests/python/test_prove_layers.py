@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each layer is compared on equal inputs; what cannot be compared is named, and what reads stale memory is refused."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -9,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interpreters import HELLO_WORLD, ROOT, Run, read_manifest
 
-sys.path.insert(0, str(ROOT / "tests"))
-from hand_made import Model, Op, Tensor, flatbuffer
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD, Run, read_manifest
 
 
 @pytest.fixture
@@ -66,7 +64,7 @@ def test_max_lsb_limits_the_whole(convert: Any) -> None:
     result = convert(tensors, ops, (len(tensors) - 1,), "--max-lsb", "0")
     assert result.returncode == 1
     assert "output 'y' of TFLM differs from LiteRT's by " in result.stderr
-    assert "allowed by MAX_LSB: 0; each layer is within its tolerance on equal inputs" in result.stderr
+    assert "allowed by --max-lsb: 0; each layer is within its tolerance on equal inputs" in result.stderr
 
 
 RELU6 = [Tensor("x", (1, 8), "int8", 0.05, -45), Tensor("y", (1, 8), "int8", 0.02, 55)], [Op("RELU6", "", (0,), (1,))]
@@ -77,7 +75,7 @@ def test_a_layer_that_answers_wrongly_is_refused(convert: Any, tmp_path: Path) -
     result = convert(*RELU6, (1,))
     assert result.returncode == 1
     assert "layer 'y' (RELU6) on TFLM differs from LiteRT's " in result.stderr
-    assert "allowed: 0; replace the layer, or allow it with MAX_LSB" in result.stderr
+    assert "allowed: 0; replace the layer, or allow it with --max-lsb" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -131,4 +129,4 @@ def test_calibration_needs_quantize(tflm_build: Run, tmp_path: Path) -> None:
     arguments = ["--name", "model", "--src", HELLO_WORLD / "hello_world.keras", "--calibration", data]
     result = tflm_build("convert", *arguments, "--out-dir", tmp_path)
     assert result.returncode == 1
-    assert "CALIBRATION is what QUANTIZE takes ranges from; got QUANTIZE none" in result.stderr
+    assert "--calibration is what --quantize takes ranges from; got --quantize none" in result.stderr

@@ -48,7 +48,7 @@ def test_float64_is_cast_with_a_note(tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", np.array([[0.1], [0.2]]))
     bound = bind(read_samples("CALIBRATION", str(tmp_path / "data.npy")), (Input("x", (1, 1)),))
     assert bound.arrays[0].dtype == np.float32
-    assert bound.notes == ("CALIBRATION 'data.npy' for input 'x' is float64, cast to float32",)
+    assert bound.notes == ("`CALIBRATION` 'data.npy' for input 'x' is float64, cast to float32",)
 
 
 def test_float64_beyond_float32_is_not_finite(tmp_path: Path) -> None:
@@ -93,4 +93,4 @@ def test_data_that_no_range_can_be_learnt_from(values: np.ndarray[Any, Any], not
     np.save(tmp_path / "data.npy", values.astype(np.float32))
     spec = Input("x", (1, *values.shape[1:]))
     (found,) = bind(read_samples("CALIBRATION", str(tmp_path / "data.npy")), (spec,)).notes
-    assert found == f"warning: CALIBRATION 'data.npy' for input 'x' {note}"
+    assert found == f"warning: `CALIBRATION` 'data.npy' for input 'x' {note}"

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import ROOT, Array, litert_outputs
 
+from support import ROOT
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import Array, litert_outputs
 from tflm_build.errors import TflmBuildError
 from tflm_build.model import workload
 from tflm_build.model.flatbuffer import load, store

@@ -89,6 +89,6 @@ def _check_types(operator: Operator, where: str) -> None:
     if weights and floats and operator.op != "DEQUANTIZE":
         msg = (
             f"{where} has int8 weights under float32 activations: a hybrid (dynamic-range) model, which TFLM cannot "
-            "run; pass the float model with QUANTIZE int8"
+            "run; pass the float model with `QUANTIZE` int8"
         )
         raise TflmBuildError(msg)

@@ -39,7 +39,7 @@ def _hold(options: Options, option: str, found: int, unit: str, contributors: It
     largest = sorted(contributors, key=lambda pair: -pair[1])[:_SHOWN]
     names = ", ".join(f"'{layer}' {amount:,}" for layer, amount in largest)
     msg = (
-        f"{option.upper()} is exceeded: got {found:,} {unit}; allowed: {allowed:,}; the largest layers: {names}; make "
-        "them smaller, or raise the budget"
+        f"`{option.upper()}` is exceeded: got {found:,} {unit}; allowed: {allowed:,}; the largest layers: {names}; "
+        "make them smaller, or raise the budget"
     )
     raise TflmBuildError(msg)

@@ -73,6 +73,7 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
         "quantize": options.quantize,
         "io_type": options.io_type,
         "unsafe_deserialize": options.unsafe_deserialize,
+        **_private_copy(source),
     }
     for samples in data.values():
         if samples is not None:
@@ -96,9 +97,17 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
     )
 
 
+def _private_copy(source: Source) -> dict[str, Any]:
+    """Return the bytes that were judged, which the child opens in place of the files that it could find by now."""
+    if source.kind == "function":
+        return {}
+    contents = source.contents or {f"model.{source.kind}": source.data}
+    return {"paths": list(contents), **{f"copy.{i}": data for i, data in enumerate(contents.values())}}
+
+
 def _need_calibration(options: Options) -> str:
     """Return the error of quantizing without data."""
-    return f"QUANTIZE {options.quantize} needs CALIBRATION data; got none; pass an .npz with one array per input"
+    return f"`QUANTIZE` {options.quantize} needs `CALIBRATION` data; got none; pass an .npz with one array per input"
 
 
 def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Samples | None]) -> Converted:
@@ -117,7 +126,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         _check_ends(options, graph)
         return Converted(model, len(flatbuffer), **facts)
     if found != "none":
-        msg = f"SRC is quantized already ({found}); got QUANTIZE {options.quantize}; pass the float model"
+        msg = f"`SRC` is quantized already ({found}); got `QUANTIZE` {options.quantize}; pass the float model"
         raise TflmBuildError(msg)
     check_ops(graph)  # before the quantizer meets types that it does not know
     calibration = bound["CALIBRATION"]
@@ -162,7 +171,8 @@ def _check_ends(options: Options, graph: Graph) -> None:
     for tensor in (*graph.inputs, *graph.outputs):
         if tensor.type in {"float32", "int8", "int16", "uint8"} and tensor.type != wanted:
             msg = (
-                f"QUANTIZE {options.quantize} with IO_TYPE {options.io_type} makes {wanted} inputs and outputs, but "
-                f"'{tensor.name}' is {tensor.type}; pass the float model, or the options that this source was made with"
+                f"`QUANTIZE` {options.quantize} with `IO_TYPE` {options.io_type} makes {wanted} inputs and outputs, "
+                f"but '{tensor.name}' is {tensor.type}; pass the float model, or the options that this source was made "
+                "with"
             )
             raise TflmBuildError(msg)

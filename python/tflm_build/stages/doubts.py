@@ -79,7 +79,7 @@ def _low_sqnr(graph: Graph, accuracy: Accuracy | None, activations: Activations)
     where = f"; most is lost in layer {layer_text}" if fall > 0 else ""
     yield (
         f"output '{output}' has an SQNR of {lowest:.1f} dB against the float model, under {_LOW_SQNR:g}: quantization "
-        f"makes it another model{where}; calibrate with data like the test data, or try QUANTIZE int16x8"
+        f"makes it another model{where}; calibrate with data like the test data, or try `QUANTIZE` int16x8"
     )
 
 

@@ -83,5 +83,5 @@ def naming_layers(graph: Graph) -> Iterator[None]:
         node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
         if node is None or int(node[1]) >= len(graph.operators):
             raise
-        msg = f"layer '{graph.operators[int(node[1])].layer}': {error}"
+        msg = f"layer '{graph.operators[int(node[1])].layer}': {error.marked}"
         raise TflmBuildError(msg, error.trace) from error

@@ -113,8 +113,8 @@ def _difference(
             vector = int(np.argmax(far.reshape(len(far), -1).max(axis=1)))
             msg = (
                 f"output '{tensor.name}' of TFLM differs from LiteRT's by {difference:g} steps in golden vector "
-                f"{vector}; allowed by MAX_LSB: {options.max_lsb}; each layer is within its tolerance on equal inputs, "
-                "so roundings add up; raise MAX_LSB or leave it out"
+                f"{vector}; allowed by `MAX_LSB`: {options.max_lsb}; each layer is within its tolerance on equal inputs, "
+                "so roundings add up; raise `MAX_LSB` or leave it out"
             )
             raise TflmBuildError(msg)
         found.append(difference)
@@ -145,16 +145,16 @@ def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
             before = "" if accuracy.float_top1 is None else f" (the float model: {accuracy.float_top1:.4g})"
             judge = "the labels" if accuracy.labelled else "the float model"
             msg = (
-                f"MIN_TOP1: the largest output is that of {judge} in {accuracy.top1:.4g} of {accuracy.samples} "
+                f"`MIN_TOP1`: the largest output is that of {judge} in {accuracy.top1:.4g} of {accuracy.samples} "
                 f"samples{before}; allowed: {options.min_top1:g} and more; calibrate with data like the test data, or "
-                "try QUANTIZE int16x8"
+                "try `QUANTIZE` int16x8"
             )
             raise TflmBuildError(msg)
 
 
 def _lack(option: str, needed: str) -> None:
     """Refuse a tolerance that nothing can be held to."""
-    msg = f"{option} needs {needed}; got none; pass it, or leave {option} out"
+    msg = f"`{option}` needs {needed}; got none; pass it, or leave `{option}` out"
     raise TflmBuildError(msg)
 
 
@@ -163,8 +163,8 @@ def _hold_float_error(allowed: float, accuracy: Accuracy, names: Sequence[str]) 
     for name, error, worst, sqnr in zip(names, accuracy.float_error, accuracy.worst_sample, accuracy.sqnr, strict=True):
         if not error <= allowed:
             msg = (
-                f"MAX_FLOAT_ERROR: output '{name}' differs from the float model by {error:.4g} in sample {worst} of "
+                f"`MAX_FLOAT_ERROR`: output '{name}' differs from the float model by {error:.4g} in sample {worst} of "
                 f"{accuracy.samples} (SQNR {sqnr:.1f} dB); allowed: {allowed:g}; calibrate with data like the test "
-                "data, or try QUANTIZE int16x8"
+                "data, or try `QUANTIZE` int16x8"
             )
             raise TflmBuildError(msg)

@@ -69,7 +69,7 @@ def prove_layers(graph: Graph, compared: Sequence[Any], allowed: int) -> tuple[L
 
 def _refusal(operator: Operator, who: str, difference: float, vector: int, tolerance: float, *, floating: bool) -> str:
     """Say which layer is too far away."""
-    remedy = "replace the layer, or report the model" if floating else "replace the layer, or allow it with MAX_LSB"
+    remedy = "replace the layer, or report the model" if floating else "replace the layer, or allow it with `MAX_LSB`"
     return (
         f"layer '{operator.layer}' ({operator.op}) on TFLM differs from {who} by {difference:g} on equal inputs, in "
         f"golden vector {vector}; allowed: {tolerance:g}; {remedy}"

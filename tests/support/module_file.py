@@ -9,7 +9,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-from blocks import ROOT
+from support import ROOT
 
 __all__ = ["check_module_file"]
 
