@@ -88,8 +88,8 @@ class Options:
         "default: outputs are not limited, layers equal but for known differences of rounding",
         "N",
         kind=int,
-        bazel="largest difference from LiteRT's reference kernels, in steps of the output; -1, the default, is 1, or 2 "
-        "for int16x8",
+        bazel="largest difference of the outputs from LiteRT's, in steps, which each layer is allowed too on equal "
+        "inputs; -1, the default: outputs are not limited, layers equal but for known differences of rounding",
     )
     max_float_error: float | None = _option(
         "largest difference from the float model, in real numbers; default: not limited", "X", kind=float

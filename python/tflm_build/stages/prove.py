@@ -113,8 +113,8 @@ def _difference(
             vector = int(np.argmax(far.reshape(len(far), -1).max(axis=1)))
             msg = (
                 f"output '{tensor.name}' of TFLM differs from LiteRT's by {difference:g} steps in golden vector "
-                f"{vector}; allowed by `MAX_LSB`: {options.max_lsb}; each layer is within its tolerance on equal inputs, "
-                "so roundings add up; raise `MAX_LSB` or leave it out"
+                f"{vector}; allowed by `MAX_LSB`: {options.max_lsb}; each layer is within its tolerance on equal "
+                "inputs, so roundings add up; raise `MAX_LSB` or leave it out"
             )
             raise TflmBuildError(msg)
         found.append(difference)
