@@ -5,7 +5,7 @@ TflmModelInfo = provider(
     doc = "A compiled model, for rules that package, verify or report it.",
     fields = {
         "arena": "File: a text with the number of bytes of the arena.",
-        "golden": "File: the test vectors as .npz: input_0.., output_0.., reference_0.., tolerance.",
+        "golden": "File: the test vectors as .npz: input_0.., output_0.., tolerance.",
         "golden_sources": "list of File: the test vectors as C, source first.",
         "header": "File: what firmware includes.",
         "manifest": "File: what each stage found, as JSON.",

@@ -40,7 +40,8 @@
     data that golden inputs are taken from and accuracy is worked out on, like ``CALIBRATION``; an array 'labels' has
     the class of each sample; default: the calibration data
   ``MAX_LSB``
-    largest difference from LiteRT's reference kernels, in steps of the output; default: 1, or 2 for int16x8
+    largest difference of the outputs from LiteRT's, in steps, which each layer is allowed too on equal inputs; default:
+    outputs are not limited, layers equal but for known differences of rounding
   ``MAX_FLOAT_ERROR``
     largest difference from the float model, in real numbers; default: not limited
   ``MIN_TOP1``

@@ -86,8 +86,8 @@ time; auto is incbin where the C++ toolchain is gcc or clang; one of auto (defau
         doc = "Largest difference from the float model, in real numbers; default: not limited.",
     ),
     "max_lsb": attr.int(
-        doc = """Largest difference from LiteRT's reference kernels, in steps of the output; -1, the default, is 1, or 2
-for int16x8.""",
+        doc = """Largest difference of the outputs from LiteRT's, in steps, which each layer is allowed too on equal
+inputs; -1, the default: outputs are not limited, layers equal but for known differences of rounding.""",
         default = -1,
     ),
     "max_macs": attr.string(

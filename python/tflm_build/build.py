@@ -27,6 +27,7 @@ from tflm_build.stages.activations import describe_activations
 from tflm_build.stages.arena import arrange
 from tflm_build.stages.budgets import hold_budgets
 from tflm_build.stages.convert import quantize
+from tflm_build.stages.doubts import doubts
 from tflm_build.stages.golden import golden_inputs
 from tflm_build.stages.prove import prove
 from tflm_build.versions import base_versions, tool_files
@@ -83,6 +84,9 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     proof = prove(options, graph, golden, arranged, converted)
     work = describe_layers(graph)
     hold_budgets(options, arranged, work)
+    activations = describe_activations(converted, golden, sum(layer.macs for layer in work))
+    for doubt in doubts(graph, converted.samples, proof, activations):
+        progress.note(doubt)
 
     progress.stage("writing")
     versions = {**base_versions(), **converted.versions, **arranged.measured.versions}
@@ -100,7 +104,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
         proof=proof,
         work=work,
         weights=weight_distributions(graph),
-        activations=describe_activations(converted, golden, sum(layer.macs for layer in work)),
+        activations=activations,
     )
     files = emit_sources(shipment)
     main = f"{options.name}.json"

@@ -17,6 +17,8 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tflm_build.used_memory import PATTERNS, fill_memory
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -235,6 +237,7 @@ def main() -> int:
     try:
         numpy = importlib.import_module("numpy")
         runtime = importlib.import_module("tflite_micro").runtime
+        fill_memory(PATTERNS[0])  # as on a device, where the arena holds what others left there
     except ImportError:
         _say(f'needs the tflite-micro package in {sys.executable}; got none; pip install "tflm-build[host]"')
         return 1

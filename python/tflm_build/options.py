@@ -84,11 +84,12 @@ class Options:
         group="file",
     )
     max_lsb: int | None = _option(
-        "largest difference from LiteRT's reference kernels, in steps of the output; default: 1, or 2 for int16x8",
+        "largest difference of the outputs from LiteRT's, in steps, which each layer is allowed too on equal inputs; "
+        "default: outputs are not limited, layers equal but for known differences of rounding",
         "N",
         kind=int,
-        bazel="largest difference from LiteRT's reference kernels, in steps of the output; -1, the default, is 1, or 2 "
-        "for int16x8",
+        bazel="largest difference of the outputs from LiteRT's, in steps, which each layer is allowed too on equal "
+        "inputs; -1, the default: outputs are not limited, layers equal but for known differences of rounding",
     )
     max_float_error: float | None = _option(
         "largest difference from the float model, in real numbers; default: not limited", "X", kind=float
@@ -149,6 +150,12 @@ class Options:
                 if field.name == "quantize" and value in {"dynamic", "float16"}:
                     msg += "; TFLM cannot run dynamic-range or float16 models"
                 raise TflmBuildError(msg)
+        if self.calibration is not None and self.quantize == "none":
+            msg = (
+                "`CALIBRATION` is what `QUANTIZE` takes ranges from; got `QUANTIZE` none; set `QUANTIZE` to int8 or "
+                "int16x8, or pass the data as `TEST_DATA`"
+            )
+            raise TflmBuildError(msg)
         self._check_limit("max_lsb", float("inf"))
         self._check_limit("max_float_error", float("inf"))
         self._check_limit("min_top1", 1)
@@ -185,14 +192,3 @@ class Options:
         thousand = 1000 if option == "max_macs" else 1024
         factors = {"": 1, "k": thousand, "m": thousand * thousand}
         return int(match[1]) * factors[match[2].lower()]
-
-    @property
-    def allowed_lsb(self) -> int:
-        """Largest allowed difference from LiteRT's reference kernels, in steps of the output.
-
-        Most kernels of both give the same integers; FULLY_CONNECTED with per-channel weights, for one, is rescaled with
-        another rounding: one step for int8, and two for int16x8, whose steps are 256 times finer.
-        """
-        if self.max_lsb is not None:
-            return self.max_lsb
-        return 2 if self.quantize == "int16x8" else 1

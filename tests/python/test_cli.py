@@ -37,7 +37,7 @@ def test_version_and_cmake_dir(tflm_build: Run) -> None:
 def test_only_the_summary_goes_to_standard_output(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
     result = tflm_build("convert", "--name", "cnn", "--src", cnn / "cnn.tflite", "--out-dir", tmp_path)
     first, *others = result.stdout.splitlines()
-    assert re.fullmatch(r"cnn: [\d,]+ B of flash, [\d,]+ B of arena, [\d,]+ MACs", first)
+    assert re.fullmatch(r"cnn: int8, [\d,]+ B of flash, [\d,]+ B of arena, [\d,]+ MACs", first)
     assert [line.split()[0] for line in others] == ["flash", "arena", "peak", "proof", "ops"]
     lines = result.stderr.splitlines()
     assert lines[0] == "tflm-build: cnn: reading"

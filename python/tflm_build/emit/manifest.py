@@ -20,6 +20,7 @@ from tflm_build.stages.accuracy import Accuracy, WorstSample
 from tflm_build.stages.activations import Activation
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.measure import INTERPRETER_SIZE
+from tflm_build.stages.prove_layers import LayerProof
 
 __all__ = ["manifest"]
 
@@ -89,10 +90,11 @@ def manifest(
             "vectors": len(golden.arrays[0]),
             "from_data": golden.from_data,
             "random": shipment.random_golden,
-            "reference": [
-                {"difference": _rounded(difference), "tolerance": _rounded(tolerance)}
-                for difference, tolerance in zip(proof.difference, proof.tolerance, strict=True)
-            ],
+            "tolerance": [_rounded(tolerance) for tolerance in proof.tolerance],
+        },
+        "proof": {
+            "difference": [_rounded(difference) for difference in proof.difference],
+            "layers": [_layer_proof(layer) for layer in proof.layers],
         },
         "accuracy": _accuracy(proof.accuracy),
         "files": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())},
@@ -101,6 +103,15 @@ def manifest(
     # Numbers stand in one line. No text looks like a list of them: JSON writes the end of a line in it as \\n.
     text = re.sub(r"\[\n[-+.e0-9,\s]+\]", lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text)
     return (text + "\n").encode()
+
+
+def _layer_proof(layer: LayerProof) -> dict[str, Any]:
+    """Describe what a layer was compared with."""
+    return {
+        "reference": layer.reference,
+        "difference": _finite(layer.difference),
+        "tolerance": _rounded(layer.tolerance),
+    }
 
 
 def _options(options: Options) -> dict[str, Any]:

@@ -186,7 +186,6 @@ def _vectors(shipment: Shipment) -> tuple[tuple[str, Sequence[Tensor], Sequence[
     return (
         ("input", graph.inputs, shipment.golden.arrays),
         ("output", graph.outputs, shipment.arranged.measured.outputs),
-        ("reference", graph.outputs, shipment.proof.reference),
     )
 
 
@@ -206,8 +205,7 @@ def _golden(shipment: Shipment) -> str:
         for name, tensor, array in zip(names, tensors, arrays, strict=True):
             ctype = "uint8_t" if tensor.type == "bool" else C_TYPES[tensor.type]
             blocks.append(f"static const {ctype} {name}[] = {{\n{array_initializer(array)}\n}};")
-        table = kind if kind == "reference" else kind + "s"
-        blocks.append(f"static const void *const {table}[] = {{{', '.join(names)}}};\n")
+        blocks.append(f"static const void *const {kind}s[] = {{{', '.join(names)}}};\n")
     return _fill(
         shipment,
         "golden.c",

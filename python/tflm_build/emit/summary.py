@@ -25,7 +25,6 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     """
     arranged, proof = shipment.arranged, shipment.proof
     measured, flash, before = arranged.measured, len(shipment.flatbuffer), converted.bytes_before
-    differences = ", ".join(f"{difference:g}" for difference in proof.difference)
     passing = measured.smallest_arena - measured.head - measured.tail
     parts = f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
     lines = {
@@ -33,11 +32,12 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
         "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}",
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
         "data": _data(converted.calibration),
-        "proof": f"at most {differences} from LiteRT's reference in {shipment.golden.count} vectors{_accuracy(proof)}",
+        "proof": f"{_layers(proof)}{_whole(proof)} in {shipment.golden.count} vectors{_accuracy(proof)}",
         "ops": ", ".join(used.op for used in shipment.ops),
     }
     macs = sum(layer.macs for layer in shipment.work)
-    title = f"{shipment.name}: {flash:,} B of flash, {measured.arena_size:,} B of arena, {macs:,} MACs"
+    kind = {"none": "float32"}.get(shipment.graph.quantization, shipment.graph.quantization)
+    title = f"{shipment.name}: {kind}, {flash:,} B of flash, {measured.arena_size:,} B of arena, {macs:,} MACs"
     return "\n".join([title, *(f"  {word:<6} {escape(text)}" for word, text in lines.items() if text)])
 
 
@@ -57,6 +57,26 @@ def _planned(arranged: Arrangement) -> str:
         otherwise = arranged.arena_unplanned + INTERPRETER_SIZE
         return f"; planned offline (bound {arranged.lower_bound:,} B), {otherwise:,} B of arena otherwise"
     return f"; bound {arranged.lower_bound:,} B, gap {arranged.greedy_head - arranged.lower_bound:,} B"
+
+
+def _layers(proof: Proof) -> str:
+    """Say what the comparison of layers found."""
+    compared = [layer.difference for layer in proof.layers if layer.difference is not None]
+    far = [difference for difference in compared if difference > 0]
+    text = f"{len(compared) - len(far)} of {len(proof.layers)} layers equal to their references"
+    if far:
+        text += f", {len(far)} at most {max(far):.3g} from them"
+    if proof.not_compared:
+        text += f", not compared: {', '.join(proof.not_compared[:_SHOWN])}"
+        text += f" and {len(proof.not_compared) - _SHOWN} more" if len(proof.not_compared) > _SHOWN else ""
+    return text
+
+
+def _whole(proof: Proof) -> str:
+    """Say how far the whole model is from LiteRT."""
+    if not proof.difference:
+        return "; the whole does not run on LiteRT"
+    return f"; the whole is at most {', '.join(f'{difference:.3g}' for difference in proof.difference)} from LiteRT"
 
 
 def _accuracy(proof: Proof) -> str:

@@ -146,8 +146,8 @@ def read_graph(
         msg = f"the model has {len(main.inputs)} inputs and {len(main.outputs)} outputs; at least one of each is needed"
         raise TflmBuildError(msg)
     return Graph(
-        tuple(_interface(main.operands[place], name) for place, name in zip(main.inputs, inputs, strict=True)),
-        tuple(_interface(main.operands[place], name) for place, name in zip(main.outputs, outputs, strict=True)),
+        tuple(_interface(main, place, name) for place, name in zip(main.inputs, inputs, strict=True)),
+        tuple(_interface(main, place, name) for place, name in zip(main.outputs, outputs, strict=True)),
         subgraphs,
     )
 
@@ -190,8 +190,9 @@ def _operand(tree: Any, place: int, tensor: Any) -> Operand:
     )
 
 
-def _interface(operand: Operand, name: str) -> Tensor:
+def _interface(main: Subgraph, place: int, name: str) -> Tensor:
     """Return an input or output as firmware sees it."""
+    operand = main.operands[place]
     kind, shape = operand.type, operand.shape
     if kind not in INTERFACE:
         msg = f"tensor '{name}' has elements of {kind}; allowed: {', '.join(INTERFACE)}; change the model's signature"
@@ -208,4 +209,18 @@ def _interface(operand: Operand, name: str) -> Tensor:
     if scale and kind in {"int8", "uint8", "int16", "int32"} and not lowest <= zero_point <= highest:
         msg = f"tensor '{name}' has zero point {zero_point}; allowed for {kind}: {lowest} to {highest}"
         raise TflmBuildError(msg)
-    return Tensor(name, kind, shape, scale, zero_point)
+    return Tensor(name, kind, shape, scale, zero_point, _step(main, operand))
+
+
+def _step(main: Subgraph, operand: Operand) -> float:
+    """Return the scale of the integers behind QUANTIZE, or before DEQUANTIZE; 0 where there are none."""
+    if operand.type != "float32":
+        return 0.0
+    for operator in main.operators:
+        for op, mine, theirs in (
+            ("QUANTIZE", operator.reads, operator.outputs),
+            ("DEQUANTIZE", operator.outputs, operator.reads),
+        ):
+            if operator.op == op and operand in mine and len(theirs[0].scales):
+                return float(theirs[0].scales[0])
+    return 0.0

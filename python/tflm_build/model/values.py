@@ -15,13 +15,20 @@ __all__ = ["Layer", "LayerTensor", "Tensor", "write_shape"]
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of the model. `real = scale * (element - zero_point)`; scale 0: not quantized."""
+    """An input or output of the model.
+
+    Attributes:
+        name, type, shape: as in the signature.
+        scale, zero_point: `real = scale * (element - zero_point)`; scale 0: not quantized.
+        step: of real numbers that the model quantizes itself, or dequantizes: the scale of these integers; else 0.
+    """
 
     name: str
     type: str
     shape: tuple[int, ...]
     scale: float
     zero_point: int
+    step: float = 0.0
 
     @property
     def dtype(self) -> np.dtype[Any]:

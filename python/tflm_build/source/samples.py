@@ -118,6 +118,12 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
         )
         raise TflmBuildError(msg)
     notes = list(samples.notes)
+    unused = sorted(set(arrays) - set(names))
+    if unused:
+        hint = f"; the class of each sample is called '{_LABELS}'" if labels is None else ""
+        notes.append(
+            f"warning: {samples.option} '{samples.file}' has arrays that are not used: {', '.join(unused)}{hint}"
+        )
     bound = tuple(_checked(samples, spec, arrays[spec.name], notes) for spec in inputs)
     counts = [len(array) for array in bound]
     if labels is not None:

@@ -1,51 +1,97 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a model on LiteRT's reference kernels, in a child process: the check that does not share TFLM's code."""
+"""Run a model on LiteRT, in a child process: the check that does not share TFLM's code."""
 
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["reference_interpreter", "run"]
+from tflm_build.arrays import Array
+from tflm_build.errors import TflmBuildError
+from tflm_build.tasks.attempt import SECONDS, attempt, words
+
+__all__ = ["RESOLVERS", "reference_interpreter", "run", "run_on_any", "run_vectors"]
+
+RESOLVERS: Final = ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
+"""LiteRT's kernels, the simplest first: the reference kernels lack ELU, CEIL, ROUND and BROADCAST_TO."""
 
 
-def reference_interpreter(flatbuffer: bytes, *, keep_tensors: bool = False) -> Any:
-    """Open a model on LiteRT's reference kernels, with nothing allocated yet.
+def reference_interpreter(flatbuffer: bytes, *, resolver: str = RESOLVERS[0], keep_tensors: bool = False) -> Any:
+    """Open a model, with nothing allocated yet.
 
     Args:
         flatbuffer: the model.
+        resolver: one of RESOLVERS.
         keep_tensors: leave all tensors as they were written, to be read after a run.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     return Interpreter(
         model_content=flatbuffer,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_op_resolver_type=OpResolverType[resolver],
         experimental_preserve_all_tensors=keep_tensors,
         num_threads=1,
     )
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
+def run_vectors(
+    flatbuffer: bytes, inputs: Sequence[Array], resolver: str = RESOLVERS[0], count: int | None = None
+) -> list[Array]:
     """Run a model on vectors.
 
     Args:
-        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape); `trace`, if one vector is to be followed:
-            the tensors to report.
+        flatbuffer: the model.
+        inputs: per input an array (vectors, *shape).
+        resolver: one of RESOLVERS.
+        count: of the vectors; None: as many as the inputs have.
 
     Returns:
-        `outputs`: per output an array (vectors, *shape); or `trace`: the tensors.
+        Per output an array (vectors, *shape).
     """
-    interpreter = reference_interpreter(request["flatbuffer"], keep_tensors="trace" in request)
+    interpreter = reference_interpreter(flatbuffer, resolver=resolver)
     interpreter.allocate_tensors()
     places = [detail["index"] for detail in interpreter.get_input_details()]
     results = [detail["index"] for detail in interpreter.get_output_details()]
     outputs: list[list[Any]] = [[] for _ in results]
-    for vector in zip(*request["inputs"], strict=True):
-        for place, value in zip(places, vector, strict=True):
-            interpreter.set_tensor(place, value)
+    for vector in range(len(inputs[0]) if count is None else count):
+        for place, values in zip(places, inputs, strict=True):
+            interpreter.set_tensor(place, values[vector])
         interpreter.invoke()
         for collected, result in zip(outputs, results, strict=True):
             collected.append(interpreter.get_tensor(result))
-    if "trace" in request:
-        return {"trace": [interpreter.get_tensor(index) for index in request["trace"]]}
-    return {"outputs": [np.stack(collected) for collected in outputs]}
+    return [np.stack(collected) for collected in outputs]
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Run a model on the first kernels of LiteRT that run it.
+
+    Args:
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape).
+
+    Returns:
+        `outputs`: per output an array (vectors, *shape).
+
+    Raises:
+        TflmBuildError: none does.
+    """
+    answer = run_on_any(request["flatbuffer"], request["inputs"])
+    if answer is None:
+        msg = f"LiteRT cannot run this model: {words()}"
+        raise TflmBuildError(msg)
+    return answer
+
+
+def run_on_any(flatbuffer: bytes, inputs: Sequence[Array]) -> dict[str, Any] | None:
+    """Return what `run` returns; None where no kernels of LiteRT run the model."""
+    for resolver in RESOLVERS:
+        work = partial(_run_here, flatbuffer, inputs, resolver)
+        answer = attempt(work, SECONDS * len(inputs[0]))
+        if answer is not None:
+            return answer
+    return None
+
+
+def _run_here(flatbuffer: bytes, inputs: Sequence[Array], resolver: str) -> dict[str, Any]:
+    """Run a model in this process."""
+    return {"outputs": run_vectors(flatbuffer, inputs, resolver)}

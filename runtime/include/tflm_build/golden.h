@@ -19,9 +19,8 @@ typedef struct tflm_golden {
   const void *const *inputs;
   /** one per output: what TensorFlow Lite for Microcontrollers answered */
   const void *const *outputs;
-  /** one per output: what LiteRT's reference kernels answered */
-  const void *const *reference;
-  /** one per output: largest allowed difference from the reference, in the element's unit */
+  /** one per output: largest allowed difference from that; not 0 for float32 alone, which compilers may round elsewhere
+   */
   const double *tolerance;
 } tflm_golden;
 

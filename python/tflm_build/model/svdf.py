@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute an SVDF of int8 with int8 state as TFLM does: LiteRT takes such a state for one of int16, and dies or errs.
+
+A filter's newest activation goes to the end of its state, the oldest one is forgotten, and the output is the sum of the
+state weighted over time. `tests/python/test_own_references.py` compares it with TFLM.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflm_build.arrays import Array
+from tflm_build.model.fixed_point import element_limits, integers, multiply_rounding_twice, scaling
+from tflm_build.model.graph import Operator
+
+__all__ = ["Svdf", "read_svdf"]
+
+
+@dataclass(frozen=True)
+class Svdf:
+    """Parameters of a layer.
+
+    Attributes:
+        feature_weights: integers (filters, features).
+        time_weights: integers (filters, steps).
+        bias: integers (outputs,); None where there is none.
+        rank: filters that are summed to an output.
+        factors: from a product with features to the state, and from one with the state to the output.
+        zero_points: of input, state and output.
+        limits: smallest and largest element that the activation function and the output's type allow.
+    """
+
+    feature_weights: Array
+    time_weights: Array
+    bias: Array | None
+    rank: int
+    factors: tuple[float, float]
+    zero_points: tuple[int, int, int]
+    limits: tuple[int, int]
+
+    def answer(self, elements: Array) -> Array:
+        """Return the output's elements (vectors, outputs) as int64 for vectors (vectors, features), in their order."""
+        source, kept, target = self.zero_points
+        state = np.full(self.time_weights.shape, kept, np.int64)
+        answers = []
+        for vector in elements.reshape(len(elements), -1).astype(np.int64) - source:
+            newest = multiply_rounding_twice(self.feature_weights @ vector, np.array(self.factors[0])) + kept
+            newest = np.clip(newest, -128, 127)  # TFLM wraps around where the zero point takes it past these: it errs
+            state = np.concatenate([state[:, 1:], newest[:, None]], axis=1)
+            sums = ((state - kept) * self.time_weights).sum(axis=1).reshape(-1, self.rank).sum(axis=1)
+            sums = sums if self.bias is None else sums + self.bias
+            answers.append(np.clip(multiply_rounding_twice(sums, np.array(self.factors[1])) + target, *self.limits))
+        return np.stack(answers)
+
+
+def read_svdf(operator: Operator) -> Svdf | None:
+    """Read the parameters of an operator; None for one that LiteRT computes."""
+    if operator.op != "SVDF":
+        return None
+    source, features, time, bias, state = operator.inputs
+    if source is None or features is None or time is None or state is None:
+        return None
+    feature_weights, time_weights = integers(features), integers(time)
+    if state.type != "int8" or source.shape[0] != 1 or feature_weights is None or time_weights is None:
+        return None
+    output = operator.outputs[0]
+    step, feature, weight, kept = (scaling(operand)[0] for operand in (source, features, time, state))
+    return Svdf(
+        feature_weights=feature_weights.reshape(features.shape).astype(np.int64),
+        time_weights=time_weights.reshape(time.shape).astype(np.int64),
+        bias=None if bias is None else integers(bias),
+        rank=operator.options.rank,
+        factors=(step * feature / kept, kept * weight / scaling(output)[0]),
+        zero_points=(scaling(source)[1], scaling(state)[1], scaling(output)[1]),
+        limits=element_limits(output, operator.options.fusedActivationFunction),
+    )

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Call what may kill its process, as interpreters do, in a fork of this one."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tflm_build.child.messages import Message, pack, unpack
+
+__all__ = ["SECONDS", "attempt", "words"]
+
+SECONDS: Final = 20
+"""For one vector: a model on a chip computes less than these kernels do in that time."""
+
+_ANSWER, _WORDS = Path("attempt.npz"), Path("attempt.log")  # in the child's own folder
+_SHOWN: Final = 3  # lines of what was said that an error quotes
+
+
+def attempt(work: Callable[[], Mapping[str, Any]], seconds: int) -> Message | None:
+    """Call a function in a fork.
+
+    Args:
+        work: returns a message.
+        seconds: the time that it has; a loop in a model need not end.
+
+    Returns:
+        The message; None where the function failed, died, or gave no answer in time: `words` then tells why.
+    """
+    with _WORDS.open("wb") as log:
+        process = os.fork()
+        if process == 0:
+            signal.alarm(seconds)
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            os._exit(_work_here(work))
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if status < 0:
+        end = signal.Signals(-status)
+        how = "gave no answer in time and was ended" if end is signal.SIGALRM else f"was ended by {end.name}"
+        with _WORDS.open("a") as log:
+            log.write(f"\nthe interpreter {how}")
+    return unpack(_ANSWER.read_bytes()) if status == 0 else None
+
+
+def _work_here(work: Callable[[], Mapping[str, Any]]) -> int:
+    """Call the function in this process; the exit status says whether it worked."""
+    try:
+        _ANSWER.write_bytes(pack(work()))
+    except Exception as error:  # noqa: BLE001 - it goes into _WORDS, behind what the interpreter said
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        return 1
+    return 0
+
+
+def words(*, whole: bool = False) -> str:
+    """Return what was said in the last attempt: all of it, or what an error quotes, the reason first."""
+    text = _WORDS.read_text("utf-8", "replace")
+    if whole:
+        return text
+    lines = [line for line in text.splitlines() if line.strip()]
+    return "; ".join(lines[:_SHOWN]) or "no reason given"

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compare each operator on TFLM with an independent reference on equal inputs: in a child process."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from tflm_build.arrays import Array, distance
+from tflm_build.model.fully_connected import read_fully_connected
+from tflm_build.model.graph import Operator
+from tflm_build.model.model import Model
+from tflm_build.model.svdf import read_svdf
+from tflm_build.passes.canonical import canonicalize
+from tflm_build.passes.stand_alone import activations, cut_apart
+from tflm_build.tasks.attempt import SECONDS, attempt
+from tflm_build.tasks.run_litert import RESOLVERS, run_on_any, run_vectors
+from tflm_build.tasks.trace_tflm import refuse_stale, trace_ends
+from tflm_build.used_memory import PATTERNS
+
+__all__ = ["run"]
+
+_OWN_KERNELS: Final = (read_fully_connected, read_svdf)
+"""What is computed here: LiteRT rounds the one otherwise, and cannot run the other."""
+
+_FAR: Final = float(np.finfo(np.float64).max)
+
+
+class _Row(NamedTuple):
+    """How far an operator is from a reference: see `run`."""
+
+    reference: int
+    difference: float
+    vector: int
+    largest: float
+
+
+_UNKNOWN: Final = _Row(-1, float("inf"), 0, 0.0)
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Follow vectors through TFLM, give every operator's inputs to the references, and compare what they write.
+
+    Args:
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape) in the tensor's type.
+
+    Returns:
+        `layers`: arrays with a number per operator of the main subgraph: the reference, a place in RESOLVERS, one
+        behind these for our own computation, -1 for none; the largest difference of all that it writes, infinite
+        without a reference; the vector that has it; the largest magnitude in the reference's answer. `outputs`: per
+        output what LiteRT answers to the vectors; absent where LiteRT does not run the model.
+
+    Raises:
+        TflmBuildError: an operator reads memory that nobody wrote.
+    """
+    flatbuffer, inputs = request["flatbuffer"], request["inputs"]
+    model = canonicalize(flatbuffer)
+    values, other = (trace_ends(flatbuffer, inputs, pattern) for pattern in PATTERNS)
+    refuse_stale(flatbuffer, values, other)
+    rows = _compare(model, values) if values else [_UNKNOWN] * len(model.graph.subgraphs[0].operators)
+    return {"layers": list(np.array(rows, np.float64).reshape(-1, 4).T), **(run_on_any(flatbuffer, inputs) or {})}
+
+
+def _compare(model: Model, values: Mapping[int, Array]) -> list[_Row]:
+    """Return a row for each operator: that of the reference which is nearest, for a reference may be wrong itself."""
+    operators = model.graph.subgraphs[0].operators
+    written = [[operand.place for operand in activations(operator.outputs)] for operator in operators]
+    rows = [_UNKNOWN] * len(operators)
+    for place, operator in enumerate(operators):
+        for read in _OWN_KERNELS:
+            layer = read(operator)
+            if layer is not None:
+                answer = {written[place][0]: layer.answer(values[operator.reads[0].place])}
+                rows[place] = _row(len(RESOLVERS), answer, values, written[place])
+    for number, resolver in enumerate(RESOLVERS):
+        left = [place for place, row in enumerate(rows) if row.difference != 0]
+        found = _ask(model, _units(operators, left), values, resolver)
+        for place in left:
+            if written[place] and found.keys() >= set(written[place]):
+                row = _row(number, found, values, written[place])
+                rows[place] = min(row, rows[place], key=lambda row: row.difference)
+    return rows
+
+
+def _units(operators: Sequence[Operator], places: Sequence[int]) -> list[list[int]]:
+    """Return operators alone, but those that share variables together."""
+    sharing = [
+        place
+        for place in places
+        if any(operand.type == "resource" for operand in (*operators[place].reads, *operators[place].outputs))
+        or not operators[place].outputs
+    ]
+    return [*([sharing] if sharing else []), *([place] for place in places if place not in sharing)]
+
+
+def _ask(model: Any, units: Sequence[Sequence[int]], values: Mapping[int, Array], resolver: str) -> dict[int, Array]:
+    """Return what LiteRT answers for the operators that it has and survives, found by halving."""
+    if not units:
+        return {}
+    cut = cut_apart(model, [place for unit in units for place in unit])
+    inputs = [values[index] for index in cut.inputs]
+    count = len(next(iter(values.values())))
+    work = partial(_answer_here, cut.flatbuffer, inputs, resolver, count)
+    answer = attempt(work, SECONDS * count)
+    if answer is not None:
+        return dict(zip(cut.outputs, answer["outputs"], strict=True))
+    if len(units) == 1:
+        return {}
+    half = len(units) // 2
+    return _ask(model, units[:half], values, resolver) | _ask(model, units[half:], values, resolver)
+
+
+def _answer_here(flatbuffer: bytes, inputs: Sequence[Array], resolver: str, count: int) -> dict[str, Any]:
+    """Run operators that stand alone."""
+    return {"outputs": run_vectors(flatbuffer, inputs, resolver, count)}
+
+
+def _row(number: int, answer: Mapping[int, Array], values: Mapping[int, Array], tensors: Sequence[int]) -> _Row:
+    """Compare what one operator wrote."""
+    worst, vector, largest = 0.0, 0, 0.0
+    for index in tensors:
+        got, wanted = (array.reshape(len(array), -1) for array in (values[index], answer[index]))
+        if got.shape != wanted.shape:
+            return _Row(number, _FAR, 0, 0.0)
+        far = np.nan_to_num(distance(got, wanted), nan=_FAR, posinf=_FAR)
+        if far.size and far.max() > worst:
+            worst, vector = float(far.max()), int(far.max(axis=1).argmax())
+        largest = max(
+            largest, float(np.abs(np.where(np.isfinite(wanted), wanted, 0).astype(np.float64)).max(initial=0))
+        )
+    return _Row(number, worst, vector, largest)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follow, on the TFLM interpreter, what each operator of a model writes."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.arrays import Array
+from tflm_build.errors import TflmBuildError
+from tflm_build.model.flatbuffer import store
+from tflm_build.passes.canonical import canonicalize
+from tflm_build.passes.stand_alone import activations
+from tflm_build.tasks.attempt import SECONDS, attempt, words
+from tflm_build.used_memory import fill_memory
+
+__all__ = ["SIZES", "lacks_memory", "refuse_stale", "trace_ends"]
+
+SIZES: Final = (1 << 24, 1 << 28)
+"""Bytes: arenas that are tried before a model is held to need too much."""
+
+_LACK: Final = ("missing:", "Failed to allocate memory", "Failed to allocate temp", "Failed to allocate tail")
+
+
+def trace_ends(flatbuffer: bytes, inputs: Sequence[Array], pattern: int) -> dict[int, Array]:
+    """Run vectors one after another, and keep what operators of the main subgraph read and write in each run.
+
+    Args:
+        flatbuffer: the model.
+        inputs: per input an array (vectors, *shape).
+        pattern: the byte that memory is filled with.
+
+    Returns:
+        By the tensor's place an array (vectors, *shape), of all that are neither constants nor state; empty where TFLM
+        does not run the model while it keeps all tensors.
+    """
+    model = canonicalize(flatbuffer)
+    operators = model.graph.subgraphs[0].operators
+    tree = copy(model.tree)
+    tree.metadata = None  # a plan of the memory contradicts keeping all tensors
+    unplanned = store(tree)
+    ends = (operand for operator in operators for operand in (*operator.reads, *operator.outputs))
+    places = sorted({operand.place for operand in activations(ends)})
+    for size in SIZES:
+        work = partial(_trace_here, unplanned, inputs, places, size, pattern)
+        traced = attempt(work, SECONDS * len(inputs[0]))
+        if traced is not None:
+            return dict(zip(places, traced["tensors"], strict=True))
+        if not lacks_memory():
+            break
+    return {}
+
+
+def lacks_memory() -> bool:
+    """Say whether the last attempt failed because its arena was too small; what else TFLM says is about the model."""
+    return any(lack in words(whole=True) for lack in _LACK)
+
+
+def _trace_here(
+    flatbuffer: bytes, inputs: Sequence[Array], tensors: Sequence[int], size: int, pattern: int
+) -> dict[str, Any]:
+    """Trace in this process."""
+    from tflite_micro import runtime
+
+    fill_memory(pattern)
+    keep_all = runtime.InterpreterConfig.kPreserveAllTensors
+    interpreter = runtime.Interpreter.from_bytes(flatbuffer, [], size, keep_all)
+    held = []
+    for vector in zip(*inputs, strict=True):
+        for index, value in enumerate(vector):
+            interpreter.set_input(value, index)
+        interpreter.invoke()
+        held.append([np.array(interpreter.GetTensor(index, 0)["tensor_data"]) for index in tensors])
+    return {"tensors": [np.stack(column) for column in zip(*held, strict=True)]}
+
+
+def refuse_stale(flatbuffer: bytes, one: Mapping[int, Array], other: Mapping[int, Array]) -> None:
+    """Refuse a model of which an operator answers otherwise in memory that held other data before.
+
+    Args:
+        flatbuffer: the model.
+        one: what `trace_ends` returned with one pattern.
+        other: the same with the other.
+
+    Raises:
+        TflmBuildError: the first such operator.
+    """
+    for place, operator in enumerate(canonicalize(flatbuffer).graph.subgraphs[0].operators):
+        for operand in activations(operator.outputs):
+            index = operand.place
+            if index in one and index in other and one[index].tobytes() != other[index].tobytes():
+                msg = (
+                    f"Node {operator.op} (number {place}) reads memory that nobody wrote: TFLM answers otherwise in "
+                    "an arena that held other data before; only an answer that the inputs alone decide is allowed; "
+                    "replace the layer"
+                )
+                raise TflmBuildError(msg)

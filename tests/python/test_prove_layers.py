@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each layer is compared on equal inputs; what cannot be compared is named, and what reads stale memory is refused."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD, Run, read_manifest
+
+
+@pytest.fixture
+def convert(tmp_path: Path, tflm_build: Run) -> Any:
+    """Compile a model that is made by hand."""
+
+    def call(tensors: list[Tensor], ops: list[Op], outputs: tuple[int, ...], *options: str) -> CompletedProcess[str]:
+        (tmp_path / "m.tflite").write_bytes(flatbuffer(Model("m", tensors, ops, (0,), outputs, 0)))
+        arguments = ["--name", "model", "--src", tmp_path / "m.tflite", "--out-dir", tmp_path / "out", *options]
+        return tflm_build("convert", *arguments)
+
+    return call
+
+
+def chain(layers: int) -> tuple[list[Tensor], list[Op]]:
+    """Make dense layers in a row, between QUANTIZE and DEQUANTIZE: their differences from LiteRT add up."""
+    generator = np.random.RandomState(0)
+    tensors = [Tensor("x", (1, 64), "float32"), Tensor("h0", (1, 64), "int8", 0.0237, 0)]
+    ops = [Op("QUANTIZE", "QuantizeOptions", (0,), (1,))]
+    for layer in range(layers):
+        weights, place = generator.randint(-127, 128, (64, 64)).astype(np.int8), len(tensors)
+        tensors += [
+            Tensor(f"w{layer}", (64, 64), "int8", 0.00213, 0, weights),
+            Tensor(f"h{layer + 1}", (1, 64), "int8", 0.0237 + 0.0011 * layer, 3),
+        ]
+        settings = {"weightsFormat": 0, "keepNumDims": False, "fusedActivationFunction": 0}
+        ops.append(
+            Op("FULLY_CONNECTED", "FullyConnectedOptions", (max(1, place - 1), place, -1), (place + 1,), settings)
+        )
+    tensors.append(Tensor("y", (1, 64), "float32"))
+    ops.append(Op("DEQUANTIZE", "DequantizeOptions", (len(tensors) - 2,), (len(tensors) - 1,)))
+    return tensors, ops
+
+
+def test_a_chain_of_dense_layers_is_equal_layer_by_layer(convert: Any, tmp_path: Path) -> None:
+    tensors, ops = chain(8)
+    result = convert(tensors, ops, (len(tensors) - 1,))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("model: int8, ")
+    assert "10 of 10 layers equal to their references; the whole is at most " in result.stdout
+    proof = read_manifest(tmp_path / "out")["proof"]
+    assert {(layer["difference"], layer["tolerance"]) for layer in proof["layers"][1:-1]} == {(0, 0)}
+    assert {layer["reference"] for layer in proof["layers"][1:-1]} == {"our own computation"}
+    # The whole differs by whole steps of the integers before DEQUANTIZE.
+    assert proof["difference"][0] >= 1
+    assert proof["difference"][0] == int(proof["difference"][0])
+
+
+def test_max_lsb_limits_the_whole(convert: Any) -> None:
+    tensors, ops = chain(8)
+    result = convert(tensors, ops, (len(tensors) - 1,), "--max-lsb", "0")
+    assert result.returncode == 1
+    assert "output 'y' of TFLM differs from LiteRT's by " in result.stderr
+    assert "allowed by --max-lsb: 0; each layer is within its tolerance on equal inputs" in result.stderr
+
+
+RELU6 = [Tensor("x", (1, 8), "int8", 0.05, -45), Tensor("y", (1, 8), "int8", 0.02, 55)], [Op("RELU6", "", (0,), (1,))]
+"""TFLM clips and does not scale, where input and output have other scales."""
+
+
+def test_a_layer_that_answers_wrongly_is_refused(convert: Any, tmp_path: Path) -> None:
+    result = convert(*RELU6, (1,))
+    assert result.returncode == 1
+    assert "layer 'y' (RELU6) on TFLM differs from LiteRT's " in result.stderr
+    assert "allowed: 0; replace the layer, or allow it with --max-lsb" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_max_lsb_allows_a_layer_its_steps(convert: Any, tmp_path: Path) -> None:
+    result = convert(*RELU6, (1,), "--max-lsb", "255")
+    assert result.returncode == 0, result.stderr
+    (layer,) = read_manifest(tmp_path / "out")["proof"]["layers"]
+    assert 100 < layer["difference"] < layer["tolerance"] == 255
+
+
+@pytest.mark.parametrize("sizes", [(1, 8, 3), (1, 8, 8, 1)])
+def test_a_layer_that_reads_what_nobody_wrote_is_refused(sizes: Sequence[int], convert: Any) -> None:
+    rank = len(sizes) - 2
+    block, pads = np.full(rank, 2, np.int32), np.full((rank, 2), [2, 0], np.int32)
+    padded = [(size + 2) // 2 for size in sizes[1:-1]]
+    tensors = [
+        Tensor("x", tuple(sizes), "float32"),
+        Tensor("block", block.shape, "int32", data=block),
+        Tensor("pads", pads.shape, "int32", data=pads),
+        Tensor("padded", (2**rank, *padded, sizes[-1]), "float32"),
+    ]
+    result = convert(tensors, [Op("SPACE_TO_BATCH_ND", "SpaceToBatchNDOptions", (0, 1, 2), (3,))], (3,))
+    assert result.returncode == 1
+    assert "layer 'padded': Node SPACE_TO_BATCH_ND (number 0) reads memory that nobody wrote" in result.stderr
+
+
+def test_another_reference_is_asked_where_the_first_has_no_kernel(convert: Any, tmp_path: Path) -> None:
+    tensors = [Tensor("x", (1, 8), "int8", 0.05, 0), Tensor("y", (1, 8), "int8", 0.04, 20)]
+    result = convert(tensors, [Op("ELU", "", (0,), (1,))], (1,))
+    assert result.returncode == 0, result.stderr
+    proof = read_manifest(tmp_path / "out")["proof"]
+    assert proof["layers"] == [{"difference": 0, "reference": "LiteRT's optimized kernels", "tolerance": 0}]
+    assert proof["difference"] == [0]
+
+
+def test_a_layer_without_a_reference_is_named(convert: Any, tmp_path: Path) -> None:
+    tensors = [
+        Tensor("x", (16,), "int16"),
+        Tensor("scaled", (16,), "int16"),
+        Tensor("bits", (), "int32"),
+    ]
+    result = convert(tensors, [Op("SignalFftAutoScale", "", (0,), (1, 2))], (1, 2))
+    assert result.returncode == 0, result.stderr
+    assert "not compared: scaled; the whole does not run on LiteRT in 19 vectors" in result.stdout
+    proof = read_manifest(tmp_path / "out")["proof"]
+    assert proof == {"difference": [], "layers": [{"difference": None, "reference": None, "tolerance": 0}]}
+
+
+def test_calibration_needs_quantize(tflm_build: Run, tmp_path: Path) -> None:
+    data = HELLO_WORLD / "calibration.npz"
+    arguments = ["--name", "model", "--src", HELLO_WORLD / "hello_world.keras", "--calibration", data]
+    result = tflm_build("convert", *arguments, "--out-dir", tmp_path)
+    assert result.returncode == 1
+    assert "--calibration is what --quantize takes ranges from; got --quantize none" in result.stderr
