@@ -13,7 +13,7 @@ KERAS = HELLO_WORLD / "hello_world.keras"
 
 
 def convert(tflm_build: Run, folder: Path, model: Path, **arrays: Array) -> CompletedProcess[str]:
-    np.savez(folder / "data.npz", **arrays)
+    np.savez(folder / "data.npz", **arrays)  # type: ignore[arg-type] # a keyword of its own is never passed
     arguments = ["--name", "model", "--src", model, "--quantize", "int8", "--calibration", folder / "data.npz"]
     test_data = ["--test-data", HELLO_WORLD / "calibration.npz"] if model == KERAS else []
     return tflm_build("convert", *arguments, *test_data, "--out-dir", folder / "out", "--quiet")
