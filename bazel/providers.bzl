@@ -9,8 +9,9 @@ TflmModelInfo = provider(
         "golden_sources": "list of File: the test vectors as C, source first.",
         "header": "File: what firmware includes.",
         "manifest": "File: what each stage found, as JSON.",
-        "name": "string: the C identifier that symbols and files begin with.",
+        "name": "string: the C identifier that files begin with.",
         "sources": "list of File: descriptor, data and registration of ops, as they are emitted.",
+        "symbol": "string: the C identifier that symbols begin with.",
         "tflite": "File: the model as it is shipped.",
     },
 )

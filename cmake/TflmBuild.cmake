@@ -9,7 +9,7 @@
     add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
                    [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
                    [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
-                   [EMBED auto|array|incbin] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
+                   [EMBED auto|array|incbin] [SYMBOL <name>] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
                    [UNSAFE_DESERIALIZE])
 
   It makes the targets
@@ -53,6 +53,8 @@
   ``EMBED``
     how the data gets into the program: a C array, or the assembler's .incbin, which compiles in no time; ``auto``, the
     default, is ``incbin`` where the toolchain has it
+  ``SYMBOL``
+    C identifier that the emitted symbols begin with, ``<name>`` if left out; two models of one program need two
   ``SECTION``
     linker section of the data; that of constants if left out
   ``ALIGN``
@@ -180,6 +182,7 @@ function(add_tflm_model name)
     MAX_MACS
     PLAN
     EMBED
+    SYMBOL
     SECTION
     ALIGN
   )
@@ -187,6 +190,10 @@ function(add_tflm_model name)
   _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${flags}" "" "${ARGN}")
   _tflm_build_require(add_tflm_model "${name}" SRC "<trained model>")
   _tflm_build_check_name("${name}")
+  set(symbol "${name}")
+  if(DEFINED arg_SYMBOL)
+    set(symbol "${arg_SYMBOL}")
+  endif()
   _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
 
   set(options "")
@@ -239,6 +246,7 @@ function(add_tflm_model name)
 
   _tflm_build_find_tflm(backend)
   _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
+  _tflm_build_only_one(${name} "${symbol}" "${arg_SRC}")
   add_library(tflm_build::${name} ALIAS ${name})
   set_target_properties(
     ${name}
@@ -247,6 +255,7 @@ function(add_tflm_model name)
       TFLM_TFLITE "${folder}/${name}.tflite"
       TFLM_ARENA_SIZE "${folder}/${name}.arena"
       TFLM_BUILD_DATA "${data}"
+      TFLM_BUILD_SYMBOL "${symbol}"
   )
 
   add_library(${name}_golden STATIC EXCLUDE_FROM_ALL "${folder}/${name}_golden.c")
@@ -269,7 +278,8 @@ function(tflm_add_model_test name)
   _tflm_build_root(root)
   set(program ${name}_golden_test)
   add_executable(${program} "${root}/runtime/src/model_test.c" "${folder}/${model}_golden.c")
-  target_compile_definitions(${program} PRIVATE TFLM_GOLDEN=${model}_golden)
+  get_target_property(symbol ${model} TFLM_BUILD_SYMBOL)
+  target_compile_definitions(${program} PRIVATE TFLM_GOLDEN=${symbol}_golden)
   target_link_libraries(${program} PRIVATE ${library})
   _tflm_build_keep_apart(${program})
   add_dependencies(${program} ${model}_generate)

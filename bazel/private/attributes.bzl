@@ -19,6 +19,7 @@ OPTIONS = {
     "quantize": "none",
     "report": False,
     "section": "",
+    "symbol": "",
     "unsafe_deserialize": False,
 }
 
@@ -109,6 +110,10 @@ data has no labels. Default: not limited.""",
     "section": attr.string(
         doc = "Linker section of the data. Default: that of constants.",
     ),
+    "symbol": attr.string(
+        doc = """The C identifier that the emitted symbols begin with, such as `audio_model`: two models of one program need two.
+Default: the name.""",
+    ),
     "unsafe_deserialize": attr.bool(
         doc = "Let Keras run code that lies in the source, as Lambda layers do.",
     ),
@@ -116,6 +121,10 @@ data has no labels. Default: not limited.""",
 
 _PRIVATE = {
     "_cc_toolchain": attr.label(default = "@rules_cc//cc:current_cc_toolchain"),
+    "_one_model": attr.label(
+        default = "//:one_model",
+        allow_single_file = True,
+    ),
     "_runtime": attr.label(
         default = "//bazel/runtime",
         providers = [CcInfo],

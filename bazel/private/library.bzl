@@ -25,12 +25,13 @@ def resolve_embed(wanted, cc_toolchain):
         return wanted
     return "incbin" if cc_toolchain.compiler in _HAS_INCBIN else "array"
 
-def compile_library(ctx, cc_toolchain, outputs):
+def compile_library(ctx, cc_toolchain, symbol, outputs):
     """Compile the emitted files into a library.
 
     Args:
         ctx: of the rule.
         cc_toolchain: of the target.
+        symbol: what the emitted symbols begin with.
         outputs: the emitted files.
 
     Returns:
@@ -72,6 +73,25 @@ def compile_library(ctx, cc_toolchain, outputs):
             **common
         )
         objects = cc_common.merge_compilation_outputs(compilation_outputs = [objects, more])
+
+    # Linked whatever the program uses of the model: a second model of the same symbol is an error of the linker.
+    _, one = cc_common.compile(
+        actions = ctx.actions,
+        name = ctx.label.name + "_symbol",
+        cc_toolchain = cc_toolchain,
+        feature_configuration = features,
+        local_defines = ["TFLM_ONE_MODEL=tflm_two_models_have_the_symbol_" + symbol],
+        srcs = [ctx.file._one_model],
+    )
+    only, _ = cc_common.create_linking_context_from_compilation_outputs(
+        actions = ctx.actions,
+        name = ctx.label.name + "_symbol",
+        alwayslink = True,
+        cc_toolchain = cc_toolchain,
+        compilation_outputs = one,
+        disallow_dynamic_library = True,
+        feature_configuration = features,
+    )
     linking, linked = cc_common.create_linking_context_from_compilation_outputs(
         actions = ctx.actions,
         name = ctx.label.name,
@@ -79,7 +99,7 @@ def compile_library(ctx, cc_toolchain, outputs):
         compilation_outputs = objects,
         disallow_dynamic_library = True,
         feature_configuration = features,
-        linking_contexts = [dependency.linking_context for dependency in dependencies],
+        linking_contexts = [only] + [dependency.linking_context for dependency in dependencies],
     )
     library = linked.library_to_link
     files = [file for file in [library.static_library, library.pic_static_library] if file]

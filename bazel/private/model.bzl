@@ -81,7 +81,8 @@ def _tflm_model_impl(ctx):
     emitted = _outputs(ctx, embed)
     _convert(ctx, toolchain, embed, emitted)
     outputs = struct(**emitted)
-    cc_info, libraries = compile_library(ctx, cc_toolchain, outputs)
+    symbol = ctx.attr.symbol or ctx.label.name
+    cc_info, libraries = compile_library(ctx, cc_toolchain, symbol, outputs)
     golden = [outputs.golden_source, outputs.golden_header]
     return [
         DefaultInfo(files = depset(emitted.values() + libraries)),
@@ -94,6 +95,7 @@ def _tflm_model_impl(ctx):
             manifest = outputs.manifest,
             name = ctx.label.name,
             sources = [outputs.model, outputs.data, outputs.ops],
+            symbol = symbol,
             tflite = outputs.tflite,
         ),
         OutputGroupInfo(
@@ -114,7 +116,7 @@ tflm_model = rule(
 
 The target is a C library: depend on it from `cc_library`, `cc_binary` or `cc_test`, and include `"<name>.h"`. It
 brings the runtime, `"tflm_build/model.h"`, and what runs the model: what `@tflm_build//bazel:tflm` names. Its name is
-the C identifier that the emitted symbols and files begin with.
+the C identifier that the emitted files begin with, and the symbols unless `symbol` says another.
 
 Output groups: `tflite`, `manifest`, `header`, `arena`, `golden`, `golden_source`, `sources`, `report`. Other rules
 read `TflmModelInfo`.""",

@@ -2,6 +2,7 @@
 """Test a model on its golden vectors, through the C API."""
 
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
+load("//bazel/private:golden.bzl", "tflm_golden_program")
 
 def tflm_model_test(name, model, **kwargs):
     """Run a model's golden vectors through the runtime, and compare.
@@ -11,25 +12,18 @@ def tflm_model_test(name, model, **kwargs):
 
     Args:
         name: name of the test.
-        model: the `tflm_model`.
+        model: the `tflm_model`; it may be an `alias`, a `Label` or a `select`.
         **kwargs: further attributes of the `cc_test`, such as `size` and `tags`.
     """
-    native.filegroup(
-        name = name + "_golden",
+    tflm_golden_program(
+        name = name + "_program",
         testonly = True,
-        srcs = [model],
-        output_group = "golden_source",
+        model = model,
         tags = ["manual"],
         visibility = ["//visibility:private"],
     )
-    symbol = model.rpartition(":")[2].rpartition("/")[2]
     cc_test(
         name = name,
-        srcs = [
-            ":" + name + "_golden",
-            Label("//:model_test"),
-        ],
-        local_defines = ["TFLM_GOLDEN=" + symbol + "_golden"],
-        deps = [model],
+        deps = [":" + name + "_program"] + kwargs.pop("deps", []),
         **kwargs
     )

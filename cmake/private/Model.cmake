@@ -31,6 +31,35 @@ function(
   add_dependencies(${target} ${model}_generate)
 endfunction()
 
+# Make a second library of a model with this symbol an error of the linker, which otherwise takes the first in silence.
+#
+#   symbol  what the model's C symbols begin with
+#   source  the trained model
+function(_tflm_build_only_one target symbol source)
+  if(MSVC OR NOT CMAKE_C_COMPILER_ID MATCHES "^(GNU|Clang|AppleClang)$")
+    return()
+  endif()
+  # What this library alone defines, for the linker to be asked for. No path decides it.
+  cmake_path(GET source FILENAME digest)
+  cmake_path(ABSOLUTE_PATH source)
+  if(EXISTS "${source}" AND NOT IS_DIRECTORY "${source}")
+    file(SHA256 "${source}" digest)
+  endif()
+  string(MD5 digest "${PROJECT_NAME};${target};${digest}")
+  _tflm_build_root(root)
+  target_sources(${target} PRIVATE "${root}/runtime/src/one_model.c")
+  target_compile_definitions(
+    ${target}
+    PRIVATE "TFLM_ONE_MODEL=tflm_two_models_have_the_symbol_${symbol}" "TFLM_LIBRARY=tflm_library_${digest}"
+  )
+  set(prefix "")
+  if(APPLE)
+    set(prefix _)
+  endif()
+  # As a library and not as an option, it comes to a program through private dependencies as well.
+  target_link_libraries(${target} INTERFACE "-Wl,-u,${prefix}tflm_library_${digest}")
+endfunction()
+
 # Take a target out of what a project does with its own code: that of others is not for it to mend or to merge.
 function(_tflm_build_keep_apart target)
   set_target_properties(

@@ -42,13 +42,15 @@ class Shipment:
     """All that the stages found about one model, and where it came from.
 
     Attributes:
-        name: C identifier.
+        name: of the model, which its files begin with.
+        symbol: what its C symbols begin with.
         embed, section, align: how and where the data lies; see Options.
         provenance: lines that say what the files were made from and with.
         random_golden: True where the golden inputs are random.
     """
 
     name: str
+    symbol: str
     embed: str
     section: str | None
     align: int
@@ -100,9 +102,10 @@ def _template(file: str) -> Template:
 
 
 def _fill(shipment: Shipment, file: str, **words: object) -> str:
-    """Fill a template; every template may use the model's name and provenance."""
+    """Fill a template; every template may use the model's name, symbol and provenance."""
     provenance = "\n * ".join(comment_text(line) for line in shipment.provenance)
-    return _template(file).substitute(words, name=shipment.name, NAME=shipment.name.upper(), provenance=provenance)
+    own = {"name": shipment.name, "symbol": shipment.symbol, "SYMBOL": shipment.symbol.upper()}
+    return _template(file).substitute(words, **own, provenance=provenance)
 
 
 def _data(shipment: Shipment) -> bytes:
@@ -121,7 +124,7 @@ def _assembly(shipment: Shipment) -> str:
         "data.S",
         data_size=len(shipment.flatbuffer),
         align=shipment.align,
-        elf_section=shipment.section or f".rodata.{shipment.name}_data",
+        elf_section=shipment.section or f".rodata.{shipment.symbol}_data",
         mach_section=shipment.section or "__TEXT,__const",
         coff_section=shipment.section or ".rdata",
     )
@@ -138,6 +141,7 @@ def _header(shipment: Shipment) -> str:
     return _fill(
         shipment,
         "model.h",
+        crc32=f"{shipment.crc32:08X}",
         data_size=len(shipment.flatbuffer),
         align=shipment.align,
         arena=shipment.arranged.measured.arena_size,
