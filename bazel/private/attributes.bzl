@@ -65,13 +65,14 @@ _VALUES = {
     ),
     "embed": attr.string(
         doc = """How the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; auto is
-incbin where the C++ toolchain is gcc or clang.""",
+incbin where the C++ toolchain assembles.""",
         default = "auto",
         values = ["auto", "array", "incbin"],
     ),
     "io_type": attr.string(
         doc = "Element type of inputs and outputs of a quantized model: auto, its integer type, or float32.",
         default = "auto",
+        values = ["auto", "float32"],
     ),
     "keep_names": attr.bool(
         doc = "Keep the names of tensors in the model, for debugging.",
@@ -99,10 +100,12 @@ data has no labels. Default: not limited.""",
     "plan": attr.string(
         doc = "auto: plan the arena offline where TFLM's own planner wastes some; or off.",
         default = "auto",
+        values = ["auto", "off"],
     ),
     "quantize": attr.string(
         doc = "Integers that the model computes with: none keeps what the source has; int8; int16x8.",
         default = "none",
+        values = ["none", "int8", "int16x8"],
     ),
     "report": attr.bool(
         doc = "Write a page about the model as well, <name>.html, which is the output group report.",
@@ -119,6 +122,23 @@ Default: the name.""",
     ),
 }
 
+# What the library takes as a cc_library does.
+LIBRARY_ATTRIBUTES = {
+    "alwayslink": attr.bool(
+        doc = "Link the model into every program that depends on it, also where nothing refers to it.",
+    ),
+    "copts": attr.string_list(
+        doc = "Options of the C and C++ compiler, for this library alone.",
+    ),
+    "deps": attr.label_list(
+        doc = "Further libraries that this one brings.",
+        providers = [CcInfo],
+    ),
+    "include_prefix": attr.string(
+        doc = "What stands before the header's name in place of the package's path: with `audio`, the header is `audio/<name>.h`.",
+    ),
+}
+
 _PRIVATE = {
     "_cc_toolchain": attr.label(default = "@rules_cc//cc:current_cc_toolchain"),
     "_one_model": attr.label(
@@ -132,4 +152,7 @@ _PRIVATE = {
     "_tflm": attr.label(default = "//bazel:tflm"),
 }
 
-ATTRIBUTES = dict(dict(_FILES, **_VALUES), **_PRIVATE)
+# What a conversion depends on.
+CONVERSION_ATTRIBUTES = dict(_FILES, **_VALUES)
+
+ATTRIBUTES = dict(dict(CONVERSION_ATTRIBUTES, **LIBRARY_ATTRIBUTES), **_PRIVATE)

@@ -5,6 +5,7 @@ load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain", "use_cc_toolcha
 load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 load("//bazel:providers.bzl", "TflmModelInfo")
+load("//bazel/private:library.bzl", "configure")
 
 def _tflm_golden_program_impl(ctx):
     model = ctx.attr.model
@@ -15,14 +16,8 @@ def _tflm_golden_program_impl(ctx):
         ))
     info = model[TflmModelInfo]
     cc_toolchain = find_cc_toolchain(ctx)
-    features = cc_common.configure_features(
-        ctx = ctx,
-        cc_toolchain = cc_toolchain,
-        requested_features = ctx.features,
-        unsupported_features = ctx.disabled_features,
-    )
-    sources = [file for file in info.golden_sources if file.extension == "c"]
-    headers = [file for file in info.golden_sources if file.extension == "h"]
+    features = configure(ctx, cc_toolchain)
+    golden = info.golden_sources.to_list()
     compiled, objects = cc_common.compile(
         actions = ctx.actions,
         name = ctx.label.name,
@@ -30,8 +25,8 @@ def _tflm_golden_program_impl(ctx):
         compilation_contexts = [model[CcInfo].compilation_context],
         feature_configuration = features,
         local_defines = ["TFLM_GOLDEN=" + info.symbol + "_golden"],
-        private_hdrs = headers,
-        srcs = sources + [ctx.file._program],
+        private_hdrs = [file for file in golden if file.extension == "h"],
+        srcs = [file for file in golden if file.extension == "c"] + [ctx.file._program],
     )
     linking, _ = cc_common.create_linking_context_from_compilation_outputs(
         actions = ctx.actions,

@@ -228,6 +228,11 @@ def run(words: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Run `tflm-build` as its user called it."""
+    """Run `tflm-build` as its user called it, or as Bazel does."""
     end_with_signals()
-    run(sys.argv[1:])
+    words = sys.argv[1:]
+    if words[-1:] == ["--persistent_worker"] or any(word.startswith("@") for word in words[-1:]):
+        from tflm_build.bazel_worker.worker import main as serve_bazel
+
+        serve_bazel()
+    run(words)

@@ -4,6 +4,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from tiny_models import MODELS
 from workspaces import Workspace
 
 ONE_SHOT = "--strategy=TflmModel=sandboxed"
+
+BOARD = (
+    "--platforms=//board:cortex_m", "--extra_toolchains=//board:toolchain",
+    "--incompatible_enable_cc_toolchain_resolution", "--@tflm_build//bazel:tflm=@tflm_build//bazel:none",
+)  # fmt: skip
 
 PROJECT = """\
 cmake_minimum_required(VERSION 3.22)
@@ -28,18 +34,18 @@ def built(workspace: Workspace) -> dict[str, bytes]:
     """Build the models once, with a worker: their emitted files."""
     workspace.bazel("clean")
     run = workspace.bazel("build", "//models/...")
-    assert run.runners() == ["worker"] * 3
+    assert run.runners() == ["worker"] * 4
     return workspace.emitted("models", "sine") | workspace.emitted("models", "dense")
 
 
 def test_models_firmware_and_tests(workspace: Workspace, built: dict[str, bytes]) -> None:
     assert b"hello" not in built["sine.c"]
     words = workspace.bazel("test", "//models/...").words
-    assert "Executed 4 out of 4 tests: 4 tests pass" in words
+    assert "Executed 8 out of 8 tests: 8 tests pass" in words
 
 
 def test_rules_before_anything_runs(workspace: Workspace) -> None:
-    assert "Executed 7 out of 7 tests: 7 tests pass" in workspace.bazel("test", "//analysis/...").words
+    assert "Executed 12 out of 12 tests: 12 tests pass" in workspace.bazel("test", "//analysis/...").words
 
 
 def test_a_second_build_runs_nothing(workspace: Workspace) -> None:
@@ -93,7 +99,7 @@ def test_errors_are_the_converters_one_line(workspace: Workspace) -> None:
     words = workspace.bazel("build", "--keep_going", "//broken/...", check=False).words
     assert words.count("tflm-build: error: ") == 4
     for message in (
-        "tflm-build: error: wrong_quantize: QUANTIZE got 'int4'; allowed: none, int8, int16x8",
+        "tflm-build: error: wrong_section: SECTION got 'a b'; allowed: letters, digits and _ . $ ,; such as",
         "tflm-build: error: no_calibration: QUANTIZE int8 needs CALIBRATION data; got none; pass an .npz with one",
         "tflm-build: error: unknown_op: ",
         "tflm-build: error: over_budget: MAX_FLASH is exceeded: got ",
@@ -101,6 +107,16 @@ def test_errors_are_the_converters_one_line(workspace: Workspace) -> None:
         assert message in words
     assert "MyOp" in words
     assert "Traceback" not in words
+
+
+def test_values_are_checked_before_anything_runs(workspace: Workspace) -> None:
+    package = workspace.folder / "misspelt"
+    package.mkdir()
+    load = 'load("@tflm_build//bazel:defs.bzl", "tflm_model")\n'
+    (package / "BUILD").write_text(f'{load}tflm_model(name = "model", src = "a.tflite", quantize = "int4")\n')
+    words = workspace.bazel("build", "//misspelt:all", check=False).words
+    assert "has to be one of 'none', 'int8' or 'int16x8' instead of 'int4'" in words
+    shutil.rmtree(package)
 
 
 def test_functions_and_folders(workspace: Workspace) -> None:
@@ -122,6 +138,28 @@ def test_a_function_finds_only_what_is_declared(workspace: Workspace) -> None:
         )
 
 
+def test_a_source_of_the_models_own_name(workspace: Workspace) -> None:
+    """An assembler that no sandbox hides the source from takes the model in flash."""
+    workspace.bazel("build", "//:root", "--spawn_strategy=local", "--strategy=TflmModel=worker")
+    model = workspace.outputs() / "root.tflm" / "root.tflite"
+    assert model.stat().st_size != (workspace.folder / "root.tflite").stat().st_size
+    library = workspace.outputs() / "libroot.a"
+    subprocess.run(["ar", "x", library, "root_data.pic.o"], check=True, cwd=workspace.base.parent)
+    copy = ["objcopy", "-O", "binary", "-j", ".rodata.root_data", "root_data.pic.o", "root.data"]
+    subprocess.run(copy, check=True, cwd=workspace.base.parent)
+    assert (workspace.base.parent / "root.data").read_bytes() == model.read_bytes()
+
+
+@pytest.mark.parametrize("options", [("-c", "opt"), ("-c", "dbg"), BOARD])
+def test_one_conversion_for_all_configurations(options: tuple[str, ...], workspace: Workspace) -> None:
+    workspace.bazel("build", "//models:sine", "//models:dense")
+    expected = workspace.emitted("models", "sine")
+    run = workspace.bazel("build", *options, "//models:sine", "//models:dense")
+    assert run.runners("CppCompile") != []
+    assert run.runners() == []
+    assert replace(workspace, options=options).emitted("models", "sine") == expected
+
+
 def test_data_alone(workspace: Workspace) -> None:
     """Without anything that runs a model, firmware links data and descriptor, and nothing of the host backend."""
     none = "--@tflm_build//bazel:tflm=@tflm_build//bazel:none"
@@ -135,14 +173,10 @@ def test_data_alone(workspace: Workspace) -> None:
 
 def test_a_platform(workspace: Workspace) -> None:
     """For a microcontroller the converter runs here, and what it emits is compiled by that platform's compiler."""
-    options = (
-        "--platforms=//board:cortex_m", "--extra_toolchains=//board:toolchain",
-        "--incompatible_enable_cc_toolchain_resolution", "--@tflm_build//bazel:tflm=@tflm_build//bazel:none",
-    )  # fmt: skip
-    run = workspace.bazel("build", *options, "//board:firmware", "//models:dense", "//models:sine")
+    run = workspace.bazel("build", *BOARD, "//board:firmware", "//models:dense", "//models:sine")
     compilers = {spawn["commandArgs"][0] for spawn in run.spawns if spawn["mnemonic"] == "CppCompile"}
     assert compilers == {"/usr/bin/arm-none-eabi-gcc"}
-    library = workspace.outputs(*options) / "models" / "libsine.a"
+    library = workspace.outputs(*BOARD) / "models" / "libsine.a"
     told = subprocess.run(["arm-none-eabi-readelf", "-h", library], capture_output=True, text=True, check=True)
     assert told.stdout.count("ARM") >= 2
 

@@ -51,6 +51,15 @@ def test_strict(compiler: str, tmp_path: Path) -> None:
     assert "dense_data.S" in (strict.build / "compile_commands.json").read_text()
 
 
+def test_a_build_among_the_sources(tmp_path: Path) -> None:
+    """The assembler starts where the trained model lies under the name of the model in flash, and takes the latter."""
+    strict = project("strict", tmp_path)
+    strict.build = strict.source
+    strict.configure()
+    strict.make()
+    assert "100% tests passed, 0 tests failed out of 1" in strict.ctest()
+
+
 def test_installed(tmp_path: Path) -> None:
     installed = project("installed", tmp_path)
     installed.configure(f"-DCMAKE_INSTALL_PREFIX={tmp_path / 'prefix'}")
