@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The toolchain that compiles models: a converter, and what it was made of."""
 
-TOOLCHAIN_TYPE = Label("//bazel:toolchain_type")
-
 def _tflm_toolchain_impl(ctx):
     converter = None
     if not ctx.attr.error:

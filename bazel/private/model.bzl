@@ -74,8 +74,8 @@ def _tflm_model_impl(ctx):
         ),
         OutputGroupInfo(
             arena = depset([outputs.arena]),
-            golden = depset([outputs.golden], transitive = [golden]),
-            golden_source = golden,
+            golden = depset([outputs.golden]),
+            golden_sources = golden,
             header = depset([header]),
             manifest = depset([outputs.manifest]),
             report = depset(report),
@@ -92,7 +92,7 @@ The target is a C library: depend on it from `cc_library`, `cc_binary` or `cc_te
 brings the runtime, `"tflm_build/model.h"`, and what runs the model: what `@tflm_build//bazel:tflm` names. Its name is
 the C identifier that the emitted files begin with, and the symbols unless `symbol` says another.
 
-Output groups: `tflite`, `manifest`, `header`, `arena`, `golden`, `golden_source`, `sources`, `report`. Other rules
+Output groups: `tflite`, `manifest`, `header`, `arena`, `golden`, `golden_sources`, `sources`, `report`. Other rules
 read `TflmModelInfo`.""",
     attrs = dict(
         ATTRIBUTES,

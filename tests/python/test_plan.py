@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreters import Run, litert_outputs, tflm_outputs
 
-from tflm_build.child import Task, run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import RUN_TFLM
 from tflm_build.model.flatbuffer import load, schema, store
 from tflm_build.passes import memory_plan as plan_module
 from tflm_build.passes.canonical import canonicalize
@@ -56,8 +57,7 @@ def unplanned(data: bytes) -> bytes:
 
 def measure(data: bytes, inputs: np.ndarray[Any, Any]) -> tuple[int, np.ndarray[Any, Any]]:
     """Return the smallest arena and what TFLM answers in it."""
-    task = Task("tflm_build.tasks.run_tflm", "TFLM", seconds=600, gigabytes=4)
-    answer = run_in_child(task, {"flatbuffer": data, "inputs": [inputs], "output_count": 1})
+    answer = run_in_child(RUN_TFLM, {"flatbuffer": data, "inputs": [inputs], "output_count": 1})
     return answer["arena"], answer["outputs"][0]
 
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from tflm_build.bazel_worker.requests import JsonStream, ProtoStream, WorkResponse, WorkStream
-from tflm_build.child import keep_loaded
+from tflm_build.child.run import keep_loaded
+from tflm_build.child.table import CONVERT
 from tflm_build.cli import end_with_signals, run
 from tflm_build.end_command import one_line_errors
 from tflm_build.errors import TflmBuildError
@@ -73,7 +74,7 @@ def _serve(as_json: bool) -> None:  # noqa: FBT001 - the only argument
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    keep_loaded("tflm_build.tasks.convert_tensorflow", "tensorflow")
+    keep_loaded(CONVERT, "tensorflow")
     freeze()  # what is loaded now, whatever is installed later
     stream: WorkStream = JsonStream(source, sink) if as_json else ProtoStream(source, sink)
     for request in stream.requests():

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.child import run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.manifest.read import Manifest
 from tflm_build.source.read_samples import read_samples
-from tflm_build.stages.measure import INTERPRETER
 
 __all__ = ["verify_vectors"]
 
@@ -48,7 +48,7 @@ def verify_vectors(manifest: Manifest, flatbuffer: bytes) -> int:
         msg = f"{path.name} does not have one answer for each input, or one tolerance for each output; convert again"
         raise TflmBuildError(msg)
     request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(expected)}
-    outputs = run_in_child(INTERPRETER, request)["outputs"]
+    outputs = run_in_child(RUN_TFLM, request)["outputs"]
     for index, (got, wanted, other, allowed) in enumerate(zip(outputs, expected, reference, tolerance, strict=True)):
         exact = float(allowed) if wanted.dtype.kind == "f" else 0.0
         _compare(index, got, wanted, exact, "TensorFlow Lite for Microcontrollers")

@@ -5,15 +5,11 @@ TFLM believes the shapes that a file declares, and reads and writes beyond a ten
 them out from the inputs on.
 """
 
-from typing import Any, Final
-
-from tflm_build.child import Task, run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import CHECK_SHAPES
 from tflm_build.errors import TflmBuildError
-from tflm_build.tasks.run_litert import reference_interpreter
 
-__all__ = ["run", "verify_shapes"]
-
-_LITERT: Final = Task("tflm_build.source.check_shapes", "LiteRT", seconds=20, gigabytes=8)
+__all__ = ["verify_shapes"]
 
 
 def verify_shapes(flatbuffer: bytes) -> None:
@@ -27,30 +23,7 @@ def verify_shapes(flatbuffer: bytes) -> None:
     Raises:
         TflmBuildError: a shape differs, LiteRT's verifier refuses an offset, or the model kills LiteRT.
     """
-    fault = run_in_child(_LITERT, {"flatbuffer": flatbuffer})["fault"]
+    fault = run_in_child(CHECK_SHAPES, {"flatbuffer": flatbuffer})["fault"]
     if fault:
         msg = f"the source is not a valid TensorFlow Lite model: {fault}; convert it again"
         raise TflmBuildError(msg)
-
-
-def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Let LiteRT plan a model, without running it.
-
-    Args:
-        request: `flatbuffer`.
-
-    Returns:
-        `fault`: what is wrong with the bytes or with a shape; nothing if both are right.
-    """
-    try:
-        interpreter = reference_interpreter(request["flatbuffer"])
-        declared = {detail["index"]: detail["shape"].tolist() for detail in interpreter.get_tensor_details()}
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        return {"fault": "LiteRT's own verifier refuses its offsets" if "valid Flatbuffer" in str(error) else ""}
-    for detail in interpreter.get_tensor_details():
-        before, after = declared.get(detail["index"]), detail["shape"].tolist()
-        if before is not None and before != after:  # LiteRT adds tensors of its own
-            fault = f"the tensor '{detail['name']}' has the shape {before}, where its operator gives {after}"
-            return {"fault": fault}
-    return {"fault": ""}

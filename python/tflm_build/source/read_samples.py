@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.child import Task, run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import COLLECT_SAMPLES
 from tflm_build.errors import TflmBuildError
 from tflm_build.source.read import FUNCTION
 from tflm_build.source.samples import Samples
@@ -25,8 +26,6 @@ _RANDOM: Final = re.compile(r"random:([1-9][0-9]{0,5})")
 _MAX_BYTES: Final = 1 << 31
 _IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 _ALLOWED: Final = ".npz, .npy, a folder of .npy files or images, module.py:function, or random:N"
-
-_GENERATOR: Final = Task("tflm_build.tasks.collect_samples", "The function", seconds=3600, gigabytes=32)
 
 
 def read_samples(option: str, source: str) -> Samples:
@@ -169,6 +168,6 @@ def _from_function(option: str, file: Path, name: str) -> Samples:
     except OSError as error:
         msg = f"{option} '{file}' cannot be read: {error.strerror or error}; check the path"
         raise TflmBuildError(msg) from error
-    answer = run_in_child(_GENERATOR, {"file": str(file.resolve()), "function": name, "option": option})
+    answer = run_in_child(COLLECT_SAMPLES, {"file": str(file.resolve()), "function": name, "option": option})
     arrays = dict(zip(answer["names"], answer["arrays"], strict=True))
     return Samples(option, f"{file.name}:{name}", digest, 0, arrays, files=tuple(answer["files"]))

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.child import Task, run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import FOLLOW_LAYERS
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import indices, load, tensor_type_name
 from tflm_build.stages.convert import Converted
@@ -18,8 +19,6 @@ from tflm_build.stages.golden import GoldenInputs
 __all__ = ["Activation", "Activations", "describe_activations"]
 
 Array = np.ndarray[Any, Any]
-
-_LITERT: Final = Task("tflm_build.tasks.follow_layers", "LiteRT", seconds=600, gigabytes=8)
 
 _EFFORT: Final = 250_000_000
 """Multiply-accumulates to follow samples with, under a second: counted, so that every machine follows the same."""
@@ -87,7 +86,7 @@ def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) 
         "float_tensors": partners.tensors,
     }
     try:
-        results = run_in_child(_LITERT, request)["results"]
+        results = run_in_child(FOLLOW_LAYERS, request)["results"]
     except TflmBuildError:  # an interpreter that does not keep all tensors of this model: nothing was seen
         return Activations(tuple(layers), 0)
     for place, numbers, scaling in zip(written, zip(*results, strict=True), quantization, strict=True):

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.child import Task, run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import CONVERT, QUANTIZE, RUN_LITERT
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph, read_graph
 from tflm_build.model.ops import check_ops
@@ -20,19 +21,6 @@ from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 __all__ = ["Converted", "quantize"]
 
 Array = np.ndarray[Any, Any]
-
-_TENSORFLOW: Final = Task("tflm_build.tasks.convert_tensorflow", "TensorFlow", seconds=3600, gigabytes=16)
-_QUANTIZER: Final = Task("tflm_build.tasks.quantize_flatbuffer", "ai-edge-quantizer", seconds=3600, gigabytes=16)
-_FLOAT_MODEL: Final = Task("tflm_build.tasks.run_litert", "LiteRT", seconds=600, gigabytes=8)
-
-# Nothing of the machine may decide the bytes; the rest keeps TensorFlow from talking and from looking for a GPU.
-_TENSORFLOW_ENVIRONMENT: Final = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "KERAS_BACKEND": "tensorflow",
-    "PYTHONHASHSEED": "0",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-}
 
 _INTEGERS: Final = {"int8": "int8", "int16x8": "int16"}
 
@@ -93,7 +81,7 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
     for samples in data.values():
         if samples is not None:
             request |= samples.to_message()
-    answer = run_in_child(_TENSORFLOW, request, environment=_TENSORFLOW_ENVIRONMENT)
+    answer = run_in_child(CONVERT, request)
     verify(answer["flatbuffer"])
     if "float_flatbuffer" in answer:
         verify(answer["float_flatbuffer"])
@@ -147,10 +135,10 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         "names": list(facts["inputs"]),
         "calibration": _as_inputs(calibration, graph),
     }
-    answer = run_in_child(_QUANTIZER, request)
+    answer = run_in_child(QUANTIZE, request)
     verify(answer["flatbuffer"])
     facts["samples"] = tuple(_as_inputs(chosen, graph))
-    float_model = run_in_child(_FLOAT_MODEL, {"flatbuffer": flatbuffer, "inputs": facts["samples"]})
+    float_model = run_in_child(RUN_LITERT, {"flatbuffer": flatbuffer, "inputs": facts["samples"]})
     return Converted(
         answer["flatbuffer"],
         float_flatbuffer=answer["float_flatbuffer"],

@@ -2,11 +2,12 @@
 """Find the layer where TFLM and LiteRT's reference kernels part: the reason behind a difference of their outputs."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from tflm_build.child import Task, run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import RUN_LITERT, RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import load
 from tflm_build.model.graph import Graph
@@ -15,9 +16,6 @@ from tflm_build.stages.arena import Arrangement
 __all__ = ["first_difference"]
 
 Array = np.ndarray[Any, Any]
-
-_TFLM: Final = Task("tflm_build.tasks.run_tflm", "TFLM", seconds=120, gigabytes=4)
-_LITERT: Final = Task("tflm_build.tasks.run_litert", "LiteRT", seconds=120, gigabytes=8)
 
 
 def first_difference(arranged: Arrangement, graph: Graph, vector: Sequence[Array]) -> str:
@@ -37,7 +35,7 @@ def first_difference(arranged: Arrangement, graph: Graph, vector: Sequence[Array
     written = [int(operator.outputs[0]) for operator in model.subgraphs[0].operators]
     request = {"flatbuffer": arranged.flatbuffer, "inputs": list(vector), "trace": written}
     try:
-        traces = [run_in_child(task, request)["trace"] for task in (_TFLM, _LITERT)]
+        traces = [run_in_child(task, request)["trace"] for task in (RUN_TFLM, RUN_LITERT)]
     except TflmBuildError:
         return ""
     for operator, mine, theirs in zip(graph.operators, *traces, strict=True):

@@ -8,19 +8,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.child import Task, run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
 from tflm_build.stages.golden import GoldenInputs
 
-__all__ = ["INTERPRETER", "INTERPRETER_SIZE", "Measurement", "measure"]
+__all__ = ["INTERPRETER_SIZE", "Measurement", "measure"]
 
 INTERPRETER_SIZE: Final = 512
 """Bytes for the interpreter itself, which firmware has in the arena: TFLM_INTERPRETER_SIZE of tflm_build/model.h."""
 
 Array = np.ndarray[Any, Any]
-
-INTERPRETER: Final = Task("tflm_build.tasks.run_tflm", "TFLM", seconds=600, gigabytes=4)
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measuremen
     inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
     request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(graph.outputs)}
     try:
-        answer = run_in_child(INTERPRETER, request)
+        answer = run_in_child(RUN_TFLM, request)
     except TflmBuildError as error:
         node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
         if node is None or int(node[1]) >= len(graph.operators):

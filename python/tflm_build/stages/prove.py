@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.child import Task, run_in_child
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import RUN_LITERT
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
 from tflm_build.options import Options
@@ -20,8 +21,6 @@ from tflm_build.stages.golden import GoldenInputs
 __all__ = ["Proof", "prove"]
 
 Array = np.ndarray[Any, Any]
-
-_REFERENCE: Final = Task("tflm_build.tasks.run_litert", "LiteRT", seconds=600, gigabytes=8)
 
 _FLOAT_TOLERANCE: Final = 1e-5
 """Of the largest magnitude in an output: both run the same float32 algorithm and only add in another order, where
@@ -65,7 +64,7 @@ def prove(
         TflmBuildError: the reference cannot run the model, or a tolerance is broken.
     """
     measured = arranged.measured
-    reference = tuple(run_in_child(_REFERENCE, {"flatbuffer": arranged.flatbuffer, "inputs": golden.arrays})["outputs"])
+    reference = tuple(run_in_child(RUN_LITERT, {"flatbuffer": arranged.flatbuffer, "inputs": golden.arrays})["outputs"])
     tolerances, differences = [], []
     for tensor, got, wanted in zip(graph.outputs, measured.outputs, reference, strict=True):
         if got.shape != wanted.shape:

@@ -34,8 +34,8 @@ def _providers_test_impl(ctx):
     groups = target[OutputGroupInfo]
     for group, names in {
         "arena": ["sine.arena"],
-        "golden": ["sine_golden.c", "sine_golden.h", "sine_golden.npz"],
-        "golden_source": ["sine_golden.c", "sine_golden.h"],
+        "golden": ["sine_golden.npz"],
+        "golden_sources": ["sine_golden.c", "sine_golden.h"],
         "header": ["sine.h"],
         "manifest": ["sine.json"],
         "sources": ["sine.c", "sine_data.S", "sine_ops.cc"],
