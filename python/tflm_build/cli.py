@@ -231,8 +231,9 @@ def main() -> None:
     """Run `tflm-build` as its user called it, or as Bazel does."""
     end_with_signals()
     words = sys.argv[1:]
-    if words[-1:] == ["--persistent_worker"] or any(word.startswith("@") for word in words[-1:]):
+    if words[-1:] == ["--persistent_worker"] or (words[-1:] and words[-1].startswith("@")):
         from tflm_build.bazel_worker.worker import main as serve_bazel
 
         serve_bazel()
-    run(words)
+    else:
+        run(words)

@@ -200,6 +200,23 @@ def test_a_python_in_a_folder_with_a_space(workspace: Workspace, tmp_path: Path)
     assert run.runners() == ["worker"]
 
 
+@pytest.mark.parametrize("converter", ["command", "program"])
+def test_a_converter_of_a_users_own(converter: str, workspace: Workspace, built: dict[str, bytes]) -> None:
+    """The plain command, or a program that the build makes: a worker, and what verifies an image."""
+    own = replace(workspace, options=(f"--extra_toolchains=//custom:python,//custom:{converter}",))
+    run = own.bazel("test", "//models:firmware_test")
+    assert "//models:firmware_test PASSED" in run.words
+    assert own.emitted("models", "sine") | own.emitted("models", "dense") == built
+
+
+def test_what_verifies_an_image_depends_on_the_versions(workspace: Workspace) -> None:
+    workspace.bazel("build", "//models:firmware_test")
+    runfiles = workspace.outputs() / "models" / "firmware_test.sh.runfiles"
+    assert "tflite-micro==" in (runfiles / "tflm_build_toolchain" / "versions.txt").read_text()
+    arguments = (workspace.outputs() / "models" / "firmware_test.arguments").read_text().splitlines()
+    assert arguments[:3] == ["--versions", "../tflm_build_toolchain/versions.txt", "verify"]
+
+
 def test_versions_that_have_changed(workspace: Workspace, tmp_path: Path) -> None:
     """Nothing is made, and cached, with other versions than those in the action's key."""
     python = tmp_path / "python3"
