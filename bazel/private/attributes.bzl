@@ -141,6 +141,10 @@ LIBRARY_ATTRIBUTES = {
 
 _PRIVATE = {
     "_cc_toolchain": attr.label(default = "@rules_cc//cc:current_cc_toolchain"),
+    "_model_h": attr.label(
+        default = "//bazel/runtime:model_h",
+        providers = [CcInfo],
+    ),
     "_one_model": attr.label(
         default = "//:one_model",
         allow_single_file = True,

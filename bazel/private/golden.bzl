@@ -22,7 +22,11 @@ def _tflm_golden_program_impl(ctx):
         actions = ctx.actions,
         name = ctx.label.name,
         cc_toolchain = cc_toolchain,
-        compilation_contexts = [model[CcInfo].compilation_context],
+        compilation_contexts = [
+            model[CcInfo].compilation_context,
+            ctx.attr._golden_h[CcInfo].compilation_context,
+            ctx.attr._model_h[CcInfo].compilation_context,
+        ],
         feature_configuration = features,
         local_defines = ["TFLM_GOLDEN=" + info.symbol + "_golden"],
         private_hdrs = [file for file in golden if file.extension == "h"],
@@ -49,6 +53,14 @@ tflm_golden_program = rule(
             mandatory = True,
         ),
         "_cc_toolchain": attr.label(default = "@rules_cc//cc:current_cc_toolchain"),
+        "_golden_h": attr.label(
+            default = "//bazel/runtime:golden_h",
+            providers = [CcInfo],
+        ),
+        "_model_h": attr.label(
+            default = "//bazel/runtime:model_h",
+            providers = [CcInfo],
+        ),
         "_program": attr.label(
             default = "//:model_test",
             allow_single_file = True,

@@ -54,7 +54,7 @@ def compile_library(ctx, cc_toolchain, features, symbol, header, outputs):
         CcInfo with the header and all that is to be linked, and the list of the library's files.
     """
     native = ctx.attr._tflm.label not in _NOT_NATIVE
-    dependencies = [ctx.attr._runtime[CcInfo]] + [dependency[CcInfo] for dependency in ctx.attr.deps]
+    dependencies = [ctx.attr._runtime[CcInfo], ctx.attr._model_h[CcInfo]] + [dependency[CcInfo] for dependency in ctx.attr.deps]
     if native:
         dependencies.append(ctx.attr._tflm[CcInfo])
     common = dict(actions = ctx.actions, cc_toolchain = cc_toolchain, feature_configuration = features)

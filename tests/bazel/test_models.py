@@ -160,6 +160,21 @@ def test_one_conversion_for_all_configurations(options: tuple[str, ...], workspa
     assert replace(workspace, options=options).emitted("models", "sine") == expected
 
 
+def test_layering(workspace: Workspace) -> None:
+    """With Clang, a file includes headers of what its target depends on itself, and each header compiles alone."""
+    options = (
+        "--repo_env=CC=clang",
+        "--features=layering_check",
+        "--features=parse_headers",
+        "--process_headers_in_dependencies",
+    )
+    run = workspace.bazel("build", *options, "//models/...", "//models:sine_test", "@tflm_build//bazel/...")
+    commands = [" ".join(spawn["commandArgs"]) for spawn in run.spawns if spawn["mnemonic"] == "CppCompile"]
+    checked = [command for command in commands if "-fmodules-strict-decluse" in command]
+    for source in ("models/firmware.c", "sine.tflm/sine.c", "sine_golden.c", "src/model_test.c", "src/host.c"):
+        assert any(source in command for command in checked), source
+
+
 def test_data_alone(workspace: Workspace) -> None:
     """Without anything that runs a model, firmware links data and descriptor, and nothing of the host backend."""
     none = "--@tflm_build//bazel:tflm=@tflm_build//bazel:none"
