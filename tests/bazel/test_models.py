@@ -41,7 +41,7 @@ def built(workspace: Workspace) -> dict[str, bytes]:
 def test_models_firmware_and_tests(workspace: Workspace, built: dict[str, bytes]) -> None:
     assert b"hello" not in built["sine.c"]
     words = workspace.bazel("test", "//models/...").words
-    assert "Executed 8 out of 8 tests: 8 tests pass" in words
+    assert "Executed 9 out of 9 tests: 9 tests pass" in words
 
 
 def test_rules_before_anything_runs(workspace: Workspace) -> None:
@@ -194,6 +194,18 @@ def test_a_platform(workspace: Workspace) -> None:
     library = workspace.outputs(*BOARD) / "models" / "libsine.a"
     told = subprocess.run(["arm-none-eabi-readelf", "-h", library], capture_output=True, text=True, check=True)
     assert told.stdout.count("ARM") >= 2
+
+
+def test_a_platform_that_the_host_backend_does_not_run_on(workspace: Workspace) -> None:
+    options = [option for option in BOARD if "bazel:tflm" not in option]
+    words = workspace.bazel("build", *options, "//models:dense", check=False).words
+    assert "//models:dense is incompatible and cannot be built, but was explicitly requested" in words
+    assert "constraint @tflm_build//bazel:host_backend_needs_linux_or_macos__pass_--@tflm_build_bazel_tflm" in words
+    words = workspace.bazel("test", *options, "//models/...").words
+    assert "//models:dense_test SKIPPED" in words
+    assert "//models:firmware_test SKIPPED" in words
+    words = workspace.bazel("build", *BOARD, "//models:dense_test", check=False).words
+    assert "constraint @tflm_build//bazel:a_test_without_an_emulator_needs_linux_or_macos" in words
 
 
 def test_a_python_without_the_package(workspace: Workspace) -> None:
