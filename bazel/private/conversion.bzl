@@ -14,6 +14,9 @@ CONVERSION = ".conversion"
 
 TOOLCHAIN_TYPE = "@tflm_build//bazel:toolchain_type"
 
+# With auto exec groups, an action says whose tool it runs; Bazel before 6.1 knows no such argument.
+_OF_TOOLCHAIN = {"toolchain": TOOLCHAIN_TYPE} if hasattr(native, "package_relative_label") else {}
+
 ConversionInfo = provider(
     doc = "A conversion in one configuration.",
     fields = {
@@ -127,6 +130,7 @@ def add_conversion(ctx, toolchain, request, outputs):
         mnemonic = "TflmModel",
         progress_message = "Compiling model " + str(ctx.label).replace("@@//", "//").replace(CONVERSION, ""),
         execution_requirements = requirements,
+        **_OF_TOOLCHAIN
     )
 
 def _tflm_conversion_impl(ctx):
