@@ -12,7 +12,7 @@ from benchmarks.speed import ROUNDS, peak_megabytes, report, run, seconds
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from hand_made import Model, Op, Tensor, flatbuffer
+from support.hand_made import Model, Op, Tensor, flatbuffer
 
 __all__ = ["main"]
 

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "python")]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from mutations import Outcome, run_mutations, small_models  # noqa: E402 - the tests' own corpus lies beside the tests
+from support.mutations import Outcome, run_mutations, small_models  # noqa: E402 - they lie with the tests
 
 __all__ = ["main"]
 

@@ -15,10 +15,9 @@ import numpy as np
 from benchmarks.speed import ROOT, report, run
 
 sys.path.insert(0, str(ROOT / "tests"))
-sys.path.insert(0, str(ROOT / "tests" / "runtime"))
 
-from hand_made import Model, Op, Tensor, flatbuffer
-from vendor_tflm import CXX, NATIVE, RENAMED, SOURCES, link
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.vendor_tflm import CXX, NATIVE, RENAMED, SOURCES, link
 
 __all__ = ["main"]
 

@@ -15,7 +15,7 @@ from tflm_build.emit.c_source import byte_rows
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
 
-from hand_made import Model, Op, Tensor, flatbuffer  # noqa: E402 - it lies beside the tests
+from support.hand_made import Model, Op, Tensor, flatbuffer  # noqa: E402 - it lies beside the tests
 
 __all__ = ["main", "peak_megabytes"]
 

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 #[=[.rst:
-.. cmake:command:: add_tflm_model
+.. cmake:command:: tflm_add_model
 
   Compile a trained model at build time, whenever the model, its data or the converter changes.
 
   .. code-block:: cmake
 
-    add_tflm_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
+    tflm_add_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
                    [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
                    [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
                    [EMBED auto|array|incbin] [SYMBOL <name>] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
                    [UNSAFE_DESERIALIZE])
+
+  ``add_tflm_model()`` is an alias: another name of this command, which the guides use.
 
   It makes the targets
 
@@ -26,43 +28,45 @@
   and takes
 
   ``SRC``
-    the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function
+    the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function that returns one
   ``QUANTIZE``
-    integers that the model computes with; ``none``, the default, keeps what the source has
+    quantization scheme; none leaves the model unchanged; one of none (default), int8, int16x8
   ``IO_TYPE``
-    element type of inputs and outputs of a quantized model: ``auto`` is its integer type
+    element type of inputs and outputs of a quantized model: auto is its integer type; one of auto (default), float32
   ``CALIBRATION``
-    representative data, required to quantize: .npz with one array per input, .npy, a folder of .npy files or images,
-    module.py:function that yields samples, or random:<n> for trials
+    representative data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files or
+    images, module.py:function that yields samples, or random:N for trials
   ``TEST_DATA``
-    data that golden inputs are taken from and accuracy is worked out on; the calibration data if left out
+    data that golden inputs are taken from and accuracy is worked out on, like ``CALIBRATION``; an array 'labels' has
+    the class of each sample; default: the calibration data
   ``MAX_LSB``
-    largest difference from LiteRT's reference kernels, in steps of the output
+    largest difference from LiteRT's reference kernels, in steps of the output; default: 1, or 2 for int16x8
   ``MAX_FLOAT_ERROR``
-    largest difference from the float model, in real numbers
+    largest difference from the float model, in real numbers; default: not limited
   ``MIN_TOP1``
-    smallest share of samples whose largest output is the label's, or the float model's
+    smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model where the test
+    data has no labels; default: not limited
   ``MAX_FLASH``
-    budget of flash for the model's data, such as 32K
+    budget of flash for the model's data, in bytes, with K or M for 1024s
   ``MAX_ARENA``
-    budget of the arena, such as 16K
+    budget of the arena, in bytes, with K or M for 1024s
   ``MAX_MACS``
-    budget of multiply-accumulates of one invocation, such as 3M
+    budget of multiply-accumulates of one invocation, with K or M for 1000s
   ``PLAN``
-    ``auto``, the default: plan the arena offline where TFLM's own planner wastes some
+    plan the arena offline where TFLM's own planner wastes some; one of auto (default), off
   ``EMBED``
-    how the data gets into the program: a C array, or the assembler's .incbin, which compiles in no time; ``auto``, the
-    default, is ``incbin`` where the toolchain has it
+    how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; auto is
+    incbin where the toolchain has it; one of auto (default), array, incbin
   ``SYMBOL``
-    C identifier that the emitted symbols begin with, ``<name>`` if left out; two models of one program need two
+    C identifier that the emitted symbols begin with, where models of a program have one name; default: the name
   ``SECTION``
-    linker section of the data; that of constants if left out
+    linker section of the data; default: that of constants
   ``ALIGN``
-    alignment of the data in bytes, a power of two from 16, the default, to 4096
+    alignment of the data in bytes, a power of two from 16 to 4096; default: 16
   ``KEEP_NAMES``
     keep the names of tensors in the model, for debugging
   ``REPORT``
-    write a page about the model as well, <name>.html beside its manifest
+    write a page about the model as well, NAME.html
   ``UNSAFE_DESERIALIZE``
     let Keras run code that lies in the source, as Lambda layers do
 
@@ -168,100 +172,12 @@ _tflm_build_check_languages()
 _tflm_build_find_python()
 _tflm_build_add_job_pool()
 
+function(tflm_add_model name)
+  _tflm_build_add_model(tflm_add_model "${name}" "${ARGN}")
+endfunction()
+
 function(add_tflm_model name)
-  set(files SRC CALIBRATION TEST_DATA)
-  set(
-    values
-    QUANTIZE
-    IO_TYPE
-    MAX_LSB
-    MAX_FLOAT_ERROR
-    MIN_TOP1
-    MAX_FLASH
-    MAX_ARENA
-    MAX_MACS
-    PLAN
-    EMBED
-    SYMBOL
-    SECTION
-    ALIGN
-  )
-  set(flags KEEP_NAMES REPORT UNSAFE_DESERIALIZE)
-  _tflm_build_parse(add_tflm_model "${name}" "${files};${values}" "${flags}" "" "${ARGN}")
-  _tflm_build_require(add_tflm_model "${name}" SRC "<trained model>")
-  _tflm_build_check_name("${name}")
-  set(symbol "${name}")
-  if(DEFINED arg_SYMBOL)
-    set(symbol "${arg_SYMBOL}")
-  endif()
-  _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
-
-  set(options "")
-  set(inputs "")
-  foreach(keyword IN LISTS files values flags)
-    if(DEFINED arg_${keyword})
-      string(TOLOWER "--${keyword}" option)
-      string(REPLACE "_" "-" option "${option}")
-      list(APPEND options "${option}")
-      set(value "${arg_${keyword}}")
-      if(keyword IN_LIST files)
-        _tflm_build_input("${name}" ${keyword} "${value}" value input)
-        list(APPEND inputs ${input})
-      endif()
-      if(NOT keyword IN_LIST flags)
-        list(APPEND options "${value}")
-      endif()
-    endif()
-  endforeach()
-
-  # The manifest comes first: the converter puts it in its place last, and the depfile names it.
-  set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
-  set(outputs "")
-  foreach(
-    end
-    IN
-    ITEMS .json .h .c .tflite ${data} _golden.c _golden.h _golden.npz _ops.cc .arena
-  )
-    list(APPEND outputs "${folder}/${name}${end}")
-  endforeach()
-  if(DEFINED arg_REPORT)
-    list(APPEND outputs "${folder}/${name}.html")
-  endif()
-  set(source "")
-  if(NOT arg_SRC MATCHES "[$]<")
-    cmake_path(GET arg_SRC FILENAME source)
-    string(PREPEND source " from ")
-  endif()
-  add_custom_command(
-    OUTPUT ${outputs}
-    COMMAND ${TFLM_BUILD_COMMAND} convert --quiet --name "${name}" ${options} --out-dir "${folder}"
-    DEPENDS ${inputs}
-    DEPFILE "${folder}/${name}.d"
-    JOB_POOL tflm_build
-    COMMENT "Compiling model ${name}${source}"
-    VERBATIM
-  )
-  # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
-  add_custom_target(${name}_generate DEPENDS ${outputs})
-
-  _tflm_build_find_tflm(backend)
-  _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
-  _tflm_build_only_one(${name} "${symbol}" "${arg_SRC}")
-  add_library(tflm_build::${name} ALIAS ${name})
-  set_target_properties(
-    ${name}
-    PROPERTIES
-      TFLM_MANIFEST "${folder}/${name}.json"
-      TFLM_TFLITE "${folder}/${name}.tflite"
-      TFLM_ARENA_SIZE "${folder}/${name}.arena"
-      TFLM_BUILD_DATA "${data}"
-      TFLM_BUILD_SYMBOL "${symbol}"
-  )
-
-  add_library(${name}_golden STATIC EXCLUDE_FROM_ALL "${folder}/${name}_golden.c")
-  target_link_libraries(${name}_golden PUBLIC ${name})
-  _tflm_build_keep_apart(${name}_golden)
-  add_dependencies(${name}_golden ${name}_generate)
+  _tflm_build_add_model(add_tflm_model "${name}" "${ARGN}")
 endfunction()
 
 function(tflm_add_model_test name)

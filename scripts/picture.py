@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "python"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import chromium  # noqa: E402 - these lie with the tests
-from terminal import show  # noqa: E402
+from support.browser import chromium  # noqa: E402 - these lie with the tests
+from support.terminal import show  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "hello_world"
 PICTURE = ROOT / "docs" / "picture.png"

@@ -25,8 +25,8 @@ OPTIONS = {
 
 _FILES = {
     "calibration": attr.label(
-        doc = """Representative data, required to quantize: an .npz with one array per input, an .npy, a `filegroup` with the .npy
-files or images of one folder, or a Python file with `calibration_function`.""",
+        doc = """Representative data, required to quantize: an .npz with one array per input, an .npy, a filegroup with
+the .npy files or images of one folder, or a Python file with `calibration_function`.""",
         allow_files = True,
     ),
     "calibration_function": attr.string(
@@ -40,8 +40,8 @@ files or images of one folder, or a Python file with `calibration_function`.""",
         allow_files = True,
     ),
     "src": attr.label(
-        doc = """The trained model: .keras, .h5, .hdf5, .tflite, a SavedModel as a folder or as a `filegroup` with its files, or a Python
-file with `src_function`. It may be the output of another rule.""",
+        doc = """The trained model: .keras, .h5, .hdf5, .tflite, a SavedModel as a folder or as a filegroup with its
+files, or a Python file with `src_function`; it may be the output of another rule.""",
         allow_files = True,
         mandatory = True,
     ),
@@ -49,8 +49,8 @@ file with `src_function`. It may be the output of another rule.""",
         doc = "The function in `src` that returns the model.",
     ),
     "test_data": attr.label(
-        doc = """Data that golden inputs are taken from and accuracy is worked out on, like `calibration`; an array `labels` has the
-class of each sample. Default: the calibration data.""",
+        doc = """Data that golden inputs are taken from and accuracy is worked out on, like `calibration`; an array
+'labels' has the class of each sample; default: the calibration data.""",
         allow_files = True,
     ),
     "test_data_function": attr.string(
@@ -60,17 +60,18 @@ class of each sample. Default: the calibration data.""",
 
 _VALUES = {
     "align": attr.int(
-        doc = "Alignment of the data in bytes, a power of two from 16 to 4096.",
+        doc = "Alignment of the data in bytes, a power of two from 16 to 4096; default: 16.",
         default = 16,
     ),
     "embed": attr.string(
-        doc = """How the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; auto is
-incbin where the C++ toolchain assembles.""",
+        doc = """How the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no
+time; auto is incbin where the C++ toolchain assembles; one of auto (default), array, incbin.""",
         default = "auto",
         values = ["auto", "array", "incbin"],
     ),
     "io_type": attr.string(
-        doc = "Element type of inputs and outputs of a quantized model: auto, its integer type, or float32.",
+        doc = """Element type of inputs and outputs of a quantized model: auto is its integer type; one of auto
+(default), float32.""",
         default = "auto",
         values = ["auto", "float32"],
     ),
@@ -78,44 +79,45 @@ incbin where the C++ toolchain assembles.""",
         doc = "Keep the names of tensors in the model, for debugging.",
     ),
     "max_arena": attr.string(
-        doc = "Budget of the arena, in bytes, with K or M for 1024s, such as 16K.",
+        doc = "Budget of the arena, in bytes, with K or M for 1024s.",
     ),
     "max_flash": attr.string(
-        doc = "Budget of flash for the model's data, in bytes, with K or M for 1024s, such as 32K.",
+        doc = "Budget of flash for the model's data, in bytes, with K or M for 1024s.",
     ),
     "max_float_error": attr.string(
-        doc = "Largest difference from the float model, in real numbers, such as 0.05. Default: not limited.",
+        doc = "Largest difference from the float model, in real numbers; default: not limited.",
     ),
     "max_lsb": attr.int(
-        doc = "Largest difference from LiteRT's reference kernels, in steps of the output; -1 is 1, or 2 for int16x8.",
+        doc = """Largest difference from LiteRT's reference kernels, in steps of the output; -1, the default, is 1, or 2
+for int16x8.""",
         default = -1,
     ),
     "max_macs": attr.string(
-        doc = "Budget of multiply-accumulates of one invocation, with K or M for 1000s, such as 3M.",
+        doc = "Budget of multiply-accumulates of one invocation, with K or M for 1000s.",
     ),
     "min_top1": attr.string(
-        doc = """Smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model where the test
-data has no labels. Default: not limited.""",
+        doc = """Smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model
+where the test data has no labels; default: not limited.""",
     ),
     "plan": attr.string(
-        doc = "auto: plan the arena offline where TFLM's own planner wastes some; or off.",
+        doc = "Plan the arena offline where TFLM's own planner wastes some; one of auto (default), off.",
         default = "auto",
         values = ["auto", "off"],
     ),
     "quantize": attr.string(
-        doc = "Integers that the model computes with: none keeps what the source has; int8; int16x8.",
+        doc = "Quantization scheme; none leaves the model unchanged; one of none (default), int8, int16x8.",
         default = "none",
         values = ["none", "int8", "int16x8"],
     ),
     "report": attr.bool(
-        doc = "Write a page about the model as well, <name>.html, which is the output group report.",
+        doc = "Write a page about the model as well, NAME.html, which is the output group report.",
     ),
     "section": attr.string(
-        doc = "Linker section of the data. Default: that of constants.",
+        doc = "Linker section of the data; default: that of constants.",
     ),
     "symbol": attr.string(
-        doc = """The C identifier that the emitted symbols begin with, such as `audio_model`: two models of one program need two.
-Default: the name.""",
+        doc = """C identifier that the emitted symbols begin with, where models of a program have one name; default: the
+name.""",
     ),
     "unsafe_deserialize": attr.bool(
         doc = "Let Keras run code that lies in the source, as Lambda layers do.",

@@ -73,11 +73,11 @@ function(_tflm_build_require function name keyword value)
 endfunction()
 
 # Stop if a name cannot become a C symbol and a target. The command refuses the keywords of C as well.
-function(_tflm_build_check_name name)
+function(_tflm_build_check_name function name)
   if(NOT name MATCHES "^[A-Za-z][A-Za-z0-9_]*$")
-    _tflm_build_error("${name}" "add_tflm_model makes C symbols of its name; got '${name}'; use letters, digits and _")
+    _tflm_build_error("${name}" "${function} makes C symbols of its name; got '${name}'; use letters, digits and _")
   elseif(TARGET "${name}")
-    _tflm_build_error("${name}" "add_tflm_model got a name that another target has: '${name}'; choose another")
+    _tflm_build_error("${name}" "${function} got a name that another target has: '${name}'; choose another")
   endif()
 endfunction()
 
@@ -88,7 +88,7 @@ function(_tflm_build_check_model function name model result)
     get_target_property(manifest "${model}" TFLM_MANIFEST)
   endif()
   if(NOT manifest)
-    set(remedy "call add_tflm_model(${model} ...) first")
+    set(remedy "call tflm_add_model(${model} ...) first")
     _tflm_build_error("${name}" "${function} needs a model; got '${model}', which is none; ${remedy}")
   endif()
   set(${result} "${manifest}" PARENT_SCOPE)
@@ -116,6 +116,7 @@ endfunction()
 #   input   the file that the conversion depends on; empty for what the depfile names or nothing stands for
 function(
   _tflm_build_input
+  function
   name
   keyword
   file
@@ -131,16 +132,16 @@ function(
     return()
   endif()
   # What a function imports from its own folder is named by the depfile.
-  set(function "")
+  set(called "")
   if(file MATCHES "^(.*[.]py)(:[A-Za-z_][A-Za-z0-9_]*)$")
     set(file "${CMAKE_MATCH_1}")
-    set(function "${CMAKE_MATCH_2}")
+    set(called "${CMAKE_MATCH_2}")
   endif()
   foreach(folder IN ITEMS "${CMAKE_CURRENT_SOURCE_DIR}" "${CMAKE_CURRENT_BINARY_DIR}")
     cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY "${folder}" NORMALIZE OUTPUT_VARIABLE path)
     get_source_file_property(generated "${path}" GENERATED)
     if(generated OR EXISTS "${path}")
-      set(${result} "${path}${function}" PARENT_SCOPE)
+      set(${result} "${path}${called}" PARENT_SCOPE)
       if(NOT IS_DIRECTORY "${path}") # the depfile names what lies in a folder
         set(${input} "${path}" PARENT_SCOPE)
       endif()
@@ -148,5 +149,5 @@ function(
     endif()
   endforeach()
   set(places "neither exists in ${CMAKE_CURRENT_SOURCE_DIR} nor is made by a custom command of this folder")
-  _tflm_build_error("${name}" "add_tflm_model got ${keyword} '${file}', which ${places}; check the path")
+  _tflm_build_error("${name}" "${function} got ${keyword} '${file}', which ${places}; check the path")
 endfunction()

@@ -82,3 +82,100 @@ function(_tflm_build_library_with model folder backend result)
   endif()
   set(${result} ${library} PARENT_SCOPE)
 endfunction()
+
+# Add a model; function is the name that the user called it by, for messages.
+function(_tflm_build_add_model function name arguments)
+  set(files SRC CALIBRATION TEST_DATA)
+  set(
+    values
+    QUANTIZE
+    IO_TYPE
+    MAX_LSB
+    MAX_FLOAT_ERROR
+    MIN_TOP1
+    MAX_FLASH
+    MAX_ARENA
+    MAX_MACS
+    PLAN
+    EMBED
+    SYMBOL
+    SECTION
+    ALIGN
+  )
+  set(flags KEEP_NAMES REPORT UNSAFE_DESERIALIZE)
+  _tflm_build_parse(${function} "${name}" "${files};${values}" "${flags}" "" "${arguments}")
+  _tflm_build_require(${function} "${name}" SRC "<trained model>")
+  _tflm_build_check_name(${function} "${name}")
+  set(symbol "${name}")
+  if(DEFINED arg_SYMBOL)
+    set(symbol "${arg_SYMBOL}")
+  endif()
+  _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
+
+  set(options "")
+  set(inputs "")
+  foreach(keyword IN LISTS files values flags)
+    if(DEFINED arg_${keyword})
+      string(TOLOWER "--${keyword}" option)
+      string(REPLACE "_" "-" option "${option}")
+      list(APPEND options "${option}")
+      set(value "${arg_${keyword}}")
+      if(keyword IN_LIST files)
+        _tflm_build_input(${function} "${name}" ${keyword} "${value}" value input)
+        list(APPEND inputs ${input})
+      endif()
+      if(NOT keyword IN_LIST flags)
+        list(APPEND options "${value}")
+      endif()
+    endif()
+  endforeach()
+
+  # The manifest comes first: the converter puts it in its place last, and the depfile names it.
+  set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
+  set(outputs "")
+  foreach(
+    end
+    IN
+    ITEMS .json .h .c .tflite ${data} _golden.c _golden.h _golden.npz _ops.cc .arena
+  )
+    list(APPEND outputs "${folder}/${name}${end}")
+  endforeach()
+  if(DEFINED arg_REPORT)
+    list(APPEND outputs "${folder}/${name}.html")
+  endif()
+  set(source "")
+  if(NOT arg_SRC MATCHES "[$]<")
+    cmake_path(GET arg_SRC FILENAME source)
+    string(PREPEND source " from ")
+  endif()
+  add_custom_command(
+    OUTPUT ${outputs}
+    COMMAND ${TFLM_BUILD_COMMAND} convert --quiet --name "${name}" ${options} --out-dir "${folder}"
+    DEPENDS ${inputs}
+    DEPFILE "${folder}/${name}.d"
+    JOB_POOL tflm_build
+    COMMENT "Compiling model ${name}${source}"
+    VERBATIM
+  )
+  # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
+  add_custom_target(${name}_generate DEPENDS ${outputs})
+
+  _tflm_build_find_tflm(backend)
+  _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
+  _tflm_build_only_one(${name} "${symbol}" "${arg_SRC}")
+  add_library(tflm_build::${name} ALIAS ${name})
+  set_target_properties(
+    ${name}
+    PROPERTIES
+      TFLM_MANIFEST "${folder}/${name}.json"
+      TFLM_TFLITE "${folder}/${name}.tflite"
+      TFLM_ARENA_SIZE "${folder}/${name}.arena"
+      TFLM_BUILD_DATA "${data}"
+      TFLM_BUILD_SYMBOL "${symbol}"
+  )
+
+  add_library(${name}_golden STATIC EXCLUDE_FROM_ALL "${folder}/${name}_golden.c")
+  target_link_libraries(${name}_golden PUBLIC ${name})
+  _tflm_build_keep_apart(${name}_golden)
+  add_dependencies(${name}_golden ${name}_generate)
+endfunction()

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from tflm_build.emit.manifest import manifest
-from tflm_build.emit.sources import EMITTED, Shipment, emit_sources
+from tflm_build.emit.shipment import Shipment
+from tflm_build.emit.sources import emit_sources
 from tflm_build.emit.summary import summarize
 from tflm_build.errors import TflmBuildError
 from tflm_build.files import depfile, place_files
-from tflm_build.model.graph import read_graph
+from tflm_build.manifest.schema import EMITTED
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.ops import check_ops
 from tflm_build.model.weights import weight_distributions
 from tflm_build.options import Options
-from tflm_build.passes.canonical import canonicalize
 from tflm_build.progress import Progress
 from tflm_build.report.model_page import model_page
 from tflm_build.source.read import Source, read_source
@@ -61,8 +61,9 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     Raises:
         TflmBuildError: for everything that a user can mend.
     """
+    _check_emit(emit, options)
     progress.stage("reading")
-    source = read_source(options.src)
+    source = read_source(options.src, unsafe=options.unsafe_deserialize)
     paths = {"CALIBRATION": options.calibration, "TEST_DATA": options.test_data}
     data = {option: None if path is None else read_samples(option, path) for option, path in paths.items()}
 
@@ -70,19 +71,17 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     converted = quantize(options, source, data)
     for note in converted.notes:
         progress.note(note)
-    canonical = canonicalize(
-        converted.flatbuffer, keep_names=options.keep_names, inputs=converted.inputs, outputs=converted.outputs
-    )
-    graph = read_graph(canonical)
+    model = converted.model
+    graph = model.graph
     ops = check_ops(graph)
 
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
     golden = golden_inputs(graph.inputs, converted.samples)
-    arranged = arrange(options, canonical, graph, golden)
+    arranged = arrange(options, model, golden)
 
     progress.stage("comparing with LiteRT's reference kernels")
     proof = prove(options, graph, golden, arranged, converted)
-    work = describe_layers(canonical)
+    work = describe_layers(graph)
     hold_budgets(options, arranged, work)
 
     progress.stage("writing")
@@ -101,7 +100,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
         arranged=arranged,
         proof=proof,
         work=work,
-        weights=weight_distributions(canonical),
+        weights=weight_distributions(graph),
         activations=describe_activations(converted, golden, sum(layer.macs for layer in work)),
     )
     files = emit_sources(shipment)
@@ -119,15 +118,20 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     files[f"{options.name}.d"] = depfile(out_dir / main, inputs)
     if emit != "all":
         main = options.name + EMITTED[emit]
-        if main not in files:
-            msg = f"EMIT got '{emit}', which EMBED {options.embed} does not make; leave EMBED out"
-            raise TflmBuildError(msg)
         files = {main: files[main]}
     place_files(out_dir, files, last=main)
     return Result(
         tuple(out_dir / file for file in sorted(files, key=lambda file: file != main)),
         summarize(shipment, converted),
     )
+
+
+def _check_emit(emit: str, options: Options) -> None:
+    """Refuse to emit a file that is not made."""
+    left_out = {"array": "assembly", "incbin": "data"}.get(options.embed)
+    if emit == left_out:
+        msg = f"`EMIT` got '{emit}', which `EMBED` {options.embed} does not make; leave `EMBED` out"
+        raise TflmBuildError(msg)
 
 
 def _random_golden(data: Mapping[str, Samples | None]) -> bool:

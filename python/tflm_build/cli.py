@@ -13,6 +13,7 @@ import click
 from tflm_build import __version__
 from tflm_build.end_command import one_line_errors, print_error
 from tflm_build.options import Options
+from tflm_build.spelling import spell
 
 __all__ = ["end_with_signals", "main", "run"]
 
@@ -55,9 +56,14 @@ def _table_options(function: Callable[..., None]) -> Callable[..., None]:
             metavar=None if flag else facts["metavar"] or "|".join(facts["choices"]),
             default=None if required else field.default,
             show_default=facts["choices"] is not None,
-            help=facts["meaning"],
+            help=spell(facts["meaning"], "command"),
         )(function)
     return function
+
+
+def _who(path: Path) -> str:
+    """Return what errors about a file or folder begin with: its name, which '.' and '/' do not have."""
+    return path.name or str(path)
 
 
 @_command.command()
@@ -74,7 +80,7 @@ def convert(*, out_dir: Path, emit: str, quiet: bool, verbose: bool, **values: A
     from tflm_build.build import STAGES, build
     from tflm_build.progress import show_progress
 
-    with one_line_errors(values["name"], verbose=verbose):
+    with one_line_errors(values["name"] or "convert", verbose=verbose):
         options = Options(**values)
         with show_progress(options.name, STAGES, quiet=quiet) as progress:
             result = build(options, out_dir, progress, emit=emit)
@@ -109,7 +115,7 @@ def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
     """
     from tflm_build.image.verify import verify_models
 
-    with one_line_errors(image.name, verbose=verbose):
+    with one_line_errors(_who(image), verbose=verbose):
         verdicts = verify_models(image, models)
     for verdict in verdicts:
         for fault in verdict.faults:
@@ -130,7 +136,7 @@ def size(*, image: Path, as_json: bool, verbose: bool) -> None:
     from tflm_build.image.show_size import show_size
     from tflm_build.image.size import size_image
 
-    with one_line_errors(image.name, verbose=verbose):
+    with one_line_errors(_who(image), verbose=verbose):
         show_size(size_image(read_image(image)), as_json=as_json)
 
 
@@ -148,7 +154,7 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
 
     MODEL is a manifest, a .json file, or what convert takes as --src.
     """
-    from tflm_build.describe.description import describe
+    from tflm_build.describe.describe import describe
     from tflm_build.describe.estimate import estimate, read_conditions
     from tflm_build.describe.show_inspection import show_inspection
 
@@ -156,7 +162,7 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
         if value is not None and target is None:
             msg = f"--{option.replace('_', '-')} needs --target, such as cortex-m4@80MHz"
             raise click.UsageError(msg)
-    with one_line_errors(Path(model).name, verbose=verbose):
+    with one_line_errors(_who(Path(model)), verbose=verbose):
         conditions = None if target is None else read_conditions(target=target, **asked)
         description = describe(model, check_files=True)
         estimated = None if conditions is None else estimate(description.layers, conditions)
@@ -178,12 +184,12 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
 def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose: bool) -> None:
     """Show what changed from one manifest to another: bytes, arena, MACs, accuracy, ops, options and tools."""
     from tflm_build.describe.compare import compare, exceeded, read_limit
-    from tflm_build.describe.description import describe
+    from tflm_build.describe.describe import describe
     from tflm_build.describe.show_comparison import show_comparison
 
     descriptions = []
     for path in (before, after):
-        with one_line_errors(Path(path).name, verbose=verbose):
+        with one_line_errors(_who(Path(path)), verbose=verbose):
             descriptions.append(describe(path, check_files=False))
     name = descriptions[1].name
     with one_line_errors(name, verbose=verbose):
@@ -210,7 +216,7 @@ def report(*, source: Path, output: Path | None, verbose: bool) -> None:
     """
     from tflm_build.report.write import report as write_report
 
-    with one_line_errors(source.name, verbose=verbose):
+    with one_line_errors(_who(source), verbose=verbose):
         page = write_report(source, output)
     click.echo(page)
 

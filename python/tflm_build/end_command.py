@@ -5,12 +5,17 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import click
 
 from tflm_build.errors import TflmBuildError, first_line
+from tflm_build.spelling import spell_for_caller
 
 __all__ = ["one_line_errors", "print_error"]
+
+_LONGEST: Final = 500  # characters of a line that is still read
+_LEFT_OUT: Final = " ... (--verbose has all) ... "
 
 
 @contextmanager
@@ -26,19 +31,26 @@ def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
     except TflmBuildError as error:
         if verbose:
             click.echo(error.trace or traceback.format_exc(), err=True)
-        print_error(who, str(error))
+        print_error(who, spell_for_caller(error.marked), whole=verbose)
         sys.exit(1)
     except BrokenPipeError:  # whoever read the output has seen enough; click ends the program for it
         raise
     except Exception as error:  # noqa: BLE001 - a fault of this program, still told in one line
         if verbose:
             click.echo(traceback.format_exc(), err=True)
-        print_error(who, f"{first_line(error)}; please report it, with --verbose")
+        print_error(who, f"{first_line(error)}; this is a fault of tflm-build; --verbose shows where", whole=verbose)
         sys.exit(1)
 
 
-def print_error(who: str, message: str) -> None:
-    """Print an error, behind what was printed as a result."""
+def print_error(who: str, message: str, *, whole: bool = False) -> None:
+    """Print an error, behind what was printed as a result; its middle is left out if it is long and `whole` is not set.
+
+    What went wrong stands at the begin, the remedy at the end.
+    """
+    line = f"tflm-build: error: {who}: {message}"
+    if len(line) > _LONGEST and not whole:
+        half = (_LONGEST - len(_LEFT_OUT)) // 2
+        line = line[:half] + _LEFT_OUT + line[-half:]
     with suppress(OSError):  # whoever read the results has seen enough
         sys.stdout.flush()
-    click.echo(f"tflm-build: error: {who}: {message}", err=True)
+    click.echo(line, err=True)

@@ -32,7 +32,7 @@ def place_files(folder: Path, files: Mapping[str, bytes], last: str) -> None:
             shutil.rmtree(left, ignore_errors=True)
         beside = Path(tempfile.mkdtemp(prefix=_BESIDE, dir=folder))
     except OSError as error:
-        msg = f"OUT_DIR '{folder}' cannot be written to: {error.strerror or error}; choose another folder"
+        msg = f"the folder '{folder}' cannot be written to: {error.strerror or error}; choose another folder"
         raise TflmBuildError(msg) from error
     try:
         for name, content in files.items():
@@ -42,7 +42,9 @@ def place_files(folder: Path, files: Mapping[str, bytes], last: str) -> None:
         for name in sorted(files, key=lambda name: name == last):
             (beside / name).replace(folder / name)
     except OSError as error:
-        msg = f"OUT_DIR '{folder}' cannot be written to: {error.strerror or error}; make room or choose another folder"
+        msg = (
+            f"the folder '{folder}' cannot be written to: {error.strerror or error}; make room or choose another folder"
+        )
         raise TflmBuildError(msg) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one table of options: the command line comes from it, CMake and the documentation are held to it by a test."""
+"""The one table of options: the command line comes from it, and by scripts/option_texts.py all references."""
 
 import dataclasses
 import re
@@ -36,9 +36,16 @@ def _option(
     default: Any = None,
     choices: tuple[str, ...] | None = None,
     group: str = "value",
+    **texts: str,
 ) -> Any:
-    """Make a field of the table; its group is required, file, value or flag."""
-    metadata = {"meaning": meaning, "metavar": metavar, "kind": kind, "choices": choices, "group": group}
+    """Make a field of the table.
+
+    Its group is required, file, value or flag. Texts are what CMake and Bazel say in place of the meaning where they
+    differ. Other options are marked as `MAX_FLASH`, see spelling.py.
+    """
+    metadata = {
+        "meaning": meaning, "metavar": metavar, "kind": kind, "choices": choices, "group": group, "texts": texts
+    }  # fmt: skip
     return dataclasses.field(default=dataclasses.MISSING if group == "required" else default, metadata=metadata)
 
 
@@ -51,9 +58,11 @@ class Options:
         "the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function that returns one",
         "PATH",
         group="required",
+        bazel="the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel as a folder or as a filegroup with its "
+        "files, or a Python file with `SRC_FUNCTION`; it may be the output of another rule",
     )
     quantize: str = _option(
-        "integers that the model computes with: none keeps what the source has", default="none", choices=QUANTIZATIONS
+        "quantization scheme; none leaves the model unchanged", default="none", choices=QUANTIZATIONS
     )
     io_type: str = _option(
         "element type of inputs and outputs of a quantized model: auto is its integer type",
@@ -65,17 +74,21 @@ class Options:
         "or images, module.py:function that yields samples, or random:N for trials",
         "PATH",
         group="file",
+        bazel="representative data, required to quantize: an .npz with one array per input, an .npy, a filegroup with "
+        "the .npy files or images of one folder, or a Python file with `CALIBRATION_FUNCTION`",
     )
     test_data: str | None = _option(
-        "data that golden inputs are taken from and accuracy is worked out on, like --calibration; an array 'labels' "
+        "data that golden inputs are taken from and accuracy is worked out on, like `CALIBRATION`; an array 'labels' "
         "has the class of each sample; default: the calibration data",
         "PATH",
         group="file",
     )
     max_lsb: int | None = _option(
-        "largest difference from LiteRT's reference kernels, in steps of the output; default 1, 2 for int16x8",
+        "largest difference from LiteRT's reference kernels, in steps of the output; default: 1, or 2 for int16x8",
         "N",
         kind=int,
+        bazel="largest difference from LiteRT's reference kernels, in steps of the output; -1, the default, is 1, or 2 "
+        "for int16x8",
     )
     max_float_error: float | None = _option(
         "largest difference from the float model, in real numbers; default: not limited", "X", kind=float
@@ -97,6 +110,10 @@ class Options:
         "auto writes both, for the build to choose from",
         default="auto",
         choices=EMBEDDINGS,
+        cmake="how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no "
+        "time; auto is incbin where the toolchain has it",
+        bazel="how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no "
+        "time; auto is incbin where the C++ toolchain assembles",
     )
     symbol: str | None = _option(
         "C identifier that the emitted symbols begin with, where models of a program have one name; default: the name",
@@ -105,7 +122,12 @@ class Options:
     section: str | None = _option("linker section of the data; default: that of constants", "NAME")
     align: int = _option("alignment of the data in bytes, a power of two from 16 to 4096", "N", kind=int, default=16)
     keep_names: bool = _option("keep the names of tensors in the model, for debugging", default=False, group="flag")
-    report: bool = _option("write a page about the model as well, NAME.html", default=False, group="flag")
+    report: bool = _option(
+        "write a page about the model as well, NAME.html",
+        default=False,
+        group="flag",
+        bazel="write a page about the model as well, NAME.html, which is the output group report",
+    )
     unsafe_deserialize: bool = _option(
         "let Keras run code that lies in the source, as Lambda layers do", default=False, group="flag"
     )
@@ -121,7 +143,7 @@ class Options:
         for field in dataclasses.fields(self):
             choices, value = field.metadata["choices"], getattr(self, field.name)
             if choices and value not in choices:
-                msg = f"{field.name.upper()} got '{value}'; allowed: {', '.join(choices)}"
+                msg = f"`{field.name.upper()}` got '{value}'; allowed: {', '.join(choices)}"
                 if field.name == "quantize" and value in {"dynamic", "float16"}:
                     msg += "; TFLM cannot run dynamic-range or float16 models"
                 raise TflmBuildError(msg)
@@ -131,10 +153,10 @@ class Options:
         for budget in ("max_flash", "max_arena", "max_macs"):
             self.budget(budget)
         if self.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$,]{1,255}", self.section):
-            msg = f"SECTION got '{self.section}'; allowed: letters, digits and _ . $ ,; such as .flash_models"
+            msg = f"`SECTION` got '{self.section}'; allowed: letters, digits and _ . $ ,; such as .flash_models"
             raise TflmBuildError(msg)
         if not 16 <= self.align <= 4096 or self.align & (self.align - 1):  # noqa: PLR2004 - a flatbuffer's, and a page
-            msg = f"ALIGN got {self.align}; allowed: a power of two from 16 to 4096"
+            msg = f"`ALIGN` got {self.align}; allowed: a power of two from 16 to 4096"
             raise TflmBuildError(msg)
 
     def _check_symbol(self, option: str) -> None:
@@ -144,12 +166,12 @@ class Options:
             return
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", value) or value in C_KEYWORDS:
             msg = (
-                f"{option.upper()} becomes a C symbol; got '{value}'; use letters, digits and _, a letter first, "
+                f"`{option.upper()}` becomes a C symbol; got '{value}'; use letters, digits and _, a letter first, "
                 "no C keyword"
             )
             raise TflmBuildError(msg)
         if value.lower().startswith("tflm"):
-            msg = f"{option.upper()} got '{value}'; names that begin with tflm are the runtime's; choose another"
+            msg = f"`{option.upper()}` got '{value}'; names that begin with tflm are the runtime's; choose another"
             raise TflmBuildError(msg)
 
     def _check_limit(self, option: str, highest: float) -> None:
@@ -157,7 +179,7 @@ class Options:
         value = getattr(self, option)
         if value is not None and not 0 <= value <= highest:
             allowed = "0 and more" if highest == float("inf") else f"0 to {highest:g}"
-            msg = f"{option.upper()} got {value}; allowed: {allowed}"
+            msg = f"`{option.upper()}` got {value}; allowed: {allowed}"
             raise TflmBuildError(msg)
 
     def budget(self, option: str) -> int | None:
@@ -171,7 +193,7 @@ class Options:
             return None
         match = re.fullmatch(r"([0-9]{1,15})([KkMm]?)", str(text))
         if match is None:
-            msg = f"{option.upper()} got '{text}'; allowed: a whole number, with K or M behind if wanted; such as 32K"
+            msg = f"`{option.upper()}` got '{text}'; allowed: a whole number, with K or M behind if wanted; such as 32K"
             raise TflmBuildError(msg)
         thousand = 1000 if option == "max_macs" else 1024
         factors = {"": 1, "k": thousand, "m": thousand * thousand}

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from tflm_build.spelling import spell_for_caller
+
 __all__ = ["Progress", "show_progress"]
 
 
@@ -20,7 +22,8 @@ class Progress(Protocol):
 
 
 def _told(text: str) -> str:
-    """Return a note with its kind before it."""
+    """Return a note with its kind before it, and options as their user spells them."""
+    text = spell_for_caller(text)
     return text if text.startswith("warning: ") else f"note: {text}"
 
 

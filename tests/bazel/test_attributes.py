@@ -6,8 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from workspaces import ROOT
-
+from support import ROOT
 from tflm_build.options import Options
 
 RULES = ROOT / "bazel"

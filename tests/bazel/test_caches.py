@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from caches import HttpCache, http_cache
-from workspaces import Workspace, copy_models, served
+
+from support.caches import HttpCache, http_cache
+from support.workspaces import Workspace, copy_models, served
 
 TARGETS = ("//models:sine", "//models:dense", "//models:made")
 HIT = "remote cache hit"  # Bazel 4 says it of a disk cache as well

@@ -6,8 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import checkout_files
-from workspaces import EXAMPLE, ROOT, Workspace, served
+
+from support import ROOT
+from support.projects import checkout_files
+from support.workspaces import EXAMPLE, Workspace, served
 
 
 @pytest.fixture

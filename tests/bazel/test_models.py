@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hand_made import flatbuffer
-from projects import Project
-from tiny_models import MODELS
-from workspaces import Workspace
+
+from support.hand_made import flatbuffer
+from support.projects import Project
+from support.tiny_models import MODELS
+from support.workspaces import Workspace
 
 ONE_SHOT = "--strategy=TflmModel=sandboxed"
 
@@ -99,10 +100,10 @@ def test_errors_are_the_converters_one_line(workspace: Workspace) -> None:
     words = workspace.bazel("build", "--keep_going", "//broken/...", check=False).words
     assert words.count("tflm-build: error: ") == 4
     for message in (
-        "tflm-build: error: wrong_section: SECTION got 'a b'; allowed: letters, digits and _ . $ ,; such as",
-        "tflm-build: error: no_calibration: QUANTIZE int8 needs CALIBRATION data; got none; pass an .npz with one",
+        "tflm-build: error: wrong_section: section got 'a b'; allowed: letters, digits and _ . $ ,; such as",
+        "tflm-build: error: no_calibration: quantize int8 needs calibration data; got none; pass an .npz with one",
         "tflm-build: error: unknown_op: ",
-        "tflm-build: error: over_budget: MAX_FLASH is exceeded: got ",
+        "tflm-build: error: over_budget: max_flash is exceeded: got ",
     ):
         assert message in words
     assert "MyOp" in words
@@ -133,7 +134,7 @@ def test_a_function_finds_only_what_is_declared(workspace: Workspace) -> None:
         option = f"--strategy=TflmModel={strategy}"
         words = workspace.bazel("build", "//sources:forgotten", option, check=False).words
         assert (
-            "tflm-build: error: forgotten: SRC 'train.py:model' failed: ModuleNotFoundError: No module named 'lay"
+            "tflm-build: error: forgotten: src 'train.py:model' failed: ModuleNotFoundError: No module named 'lay"
             in words
         )
 

@@ -2,7 +2,8 @@
 """Two models of one name in a program: an error that names both, unless one has a symbol of its own."""
 
 import pytest
-from workspaces import Workspace
+
+from support.workspaces import Workspace
 
 
 @pytest.mark.parametrize("linker", ["bfd", "gold", "lld"])

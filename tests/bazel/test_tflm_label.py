@@ -4,8 +4,8 @@
 import shutil
 import subprocess
 
-from vendor_tflm import GEMMLOWP, HEADERS, LIBRARY, SONAME
-from workspaces import Workspace
+from support.vendor_tflm import GEMMLOWP, HEADERS, LIBRARY, SONAME
+from support.workspaces import Workspace
 
 
 def test_a_vendors_library(workspace: Workspace) -> None:

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hand_made import flatbuffer
-from projects import Project
-from tiny_models import MODELS
+
+from support.hand_made import flatbuffer
+from support.projects import Project
+from support.tiny_models import MODELS
 
 LISTS = """cmake_minimum_required(VERSION 3.22)
 project(broken LANGUAGES C)
@@ -92,7 +93,7 @@ def test_a_read_only_build_folder(project: Project) -> None:
     )
     build = (*(drop if os.geteuid() == 0 else ()), project.cmake, "--build", project.build)
     words = project.run(*build, check=False)
-    assert f"tflm-build: error: dense: OUT_DIR '{folder}' cannot be written to: Permission denied" in words
+    assert f"tflm-build: error: dense: the folder '{folder}' cannot be written to: Permission denied" in words
     assert list(folder.iterdir()) == []
     folder.chmod(0o755)
     project.run(*build)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from projects import ROOT, Project
+
+from support import ROOT
+from support.projects import Project
 
 CONVERSION = "Compiling model hello_world from hello_world.keras"
 
@@ -114,7 +116,8 @@ def test_a_golden_test_fails_when_the_answers_change(hello_world: Project) -> No
     golden.write_text(text[:start] + "\n  " + str(first ^ 1) + text[start + text[start:].index(",") :])
     hello_world.make()
     output = hello_world.run(hello_world.build / "hello_world_golden_test", check=False)
-    assert f"got {first}" in output or str(first) in output
+    assert f"hello_world: vector 0, output 0 (output_0), element 0: got {first}; expected {first ^ 1} of " in output
+    assert "hello_world: 1 comparisons failed over " in output
 
 
 @pytest.mark.parametrize("generator", ["Ninja"], indirect=True)

@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hand_made import flatbuffer
-from projects import GENERATORS, Project, scenario
-from tiny_models import MODELS
+
+from support.hand_made import flatbuffer
+from support.projects import GENERATORS, Project, scenario
+from support.tiny_models import MODELS
 
 
 def project(name: str, folder: Path, generator: str = "Ninja") -> Project:

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hand_made import flatbuffer
-from projects import ROOT, Project, scenario
-from tiny_models import MODELS
-from vendor_tflm import GEMMLOWP, HEADERS, LIBRARY, SONAME
+
+from support import ROOT
+from support.hand_made import flatbuffer
+from support.projects import Project, scenario
+from support.tiny_models import MODELS
+from support.vendor_tflm import GEMMLOWP, HEADERS, LIBRARY, SONAME
 
 RENAMED = "-DDEFINITIONS=tflite=tflite_micro"
 TREE = ROOT / "tests" / "docs" / "standins" / "tflite_micro" / "create_tflm_tree.py"

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hand_made import flatbuffer
-from projects import CMAKES, GENERATORS, ROOT, Project, checkout_files, scenario
-from tiny_models import MODELS
+
+from support import ROOT
+from support.hand_made import flatbuffer
+from support.projects import CMAKES, GENERATORS, Project, checkout_files, scenario
+from support.tiny_models import MODELS
 
 CONVERSION = "Compiling model"
 

@@ -9,9 +9,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hand_made import flatbuffer
-from projects import CMAKES, ROOT, Project, checkout_files, scenario
-from tiny_models import MODELS
+
+from support import ROOT
+from support.hand_made import flatbuffer
+from support.projects import CMAKES, Project, checkout_files, scenario
+from support.tiny_models import MODELS
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from projects import ROOT, Project
+
+from support import ROOT
+from support.projects import Project
 
 HEAD = """cmake_minimum_required(VERSION 3.22)
 project(scenario LANGUAGES C)
@@ -33,6 +35,9 @@ CASES = {
     ),
     "add_tflm_model(m SRC m.keras EMBED xxd)": "m: EMBED got 'xxd'; allowed: auto, array, incbin",
     "add_tflm_model(m)": "m: add_tflm_model needs SRC; got none; pass SRC <trained model>",
+    "tflm_add_model(m)": "m: tflm_add_model needs SRC; got none; pass SRC <trained model>",
+    "tflm_add_model(m SRC no.keras)": "m: tflm_add_model got SRC 'no.keras', which neither exists in",
+    "tflm_add_model(1-m SRC m.keras)": "1-m: tflm_add_model makes C symbols of its name; got '1-m'",
     "add_tflm_model(m SRC)": "m: add_tflm_model needs a value for SRC; got none; pass SRC <value>",
     'add_tflm_model(m SRC "" QUANTIZE int8)': "m: add_tflm_model needs a value for SRC; got ''; pass SRC <value>",
     "add_tflm_model(m SRC QUANTIZE int8)": "m: add_tflm_model needs a value for SRC; got 'QUANTIZE'",
@@ -54,10 +59,10 @@ CASES = {
         "image: tflm_verify_image got TARGET 'fw', which is no target; call add_executable(fw ...) first"
     ),
     "add_executable(fw m.c)\ntflm_verify_image(TARGET fw MODELS m)": (
-        "fw: tflm_verify_image needs a model; got 'm', which is none; call add_tflm_model(m ...) first"
+        "fw: tflm_verify_image needs a model; got 'm', which is none; call tflm_add_model(m ...) first"
     ),
     "tflm_add_model_test(m)": (
-        "m: tflm_add_model_test needs a model; got 'm', which is none; call add_tflm_model(m ...) first"
+        "m: tflm_add_model_test needs a model; got 'm', which is none; call tflm_add_model(m ...) first"
     ),
 }
 

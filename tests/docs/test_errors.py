@@ -5,8 +5,9 @@ import re
 from collections import Counter
 
 import pytest
-from blocks import ROOT
-from messages import MAKES_ERROR, YIELD_FAULTS, messages, sites
+
+from support import ROOT
+from support.messages import MAKES_ERROR, YIELD_FAULTS, messages, sites
 
 PAGE = ROOT / "docs" / "reference" / "errors.md"
 ENTRY = re.compile(r"^- `(.+)`\n\n((?:  \S.*\n)+)", re.MULTILINE)

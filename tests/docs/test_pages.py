@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blocks import PAGES, ROOT, Block, read_blocks
-from given import GIVEN
-from module_file import check_module_file
-from vendor_tflm import RENAMED
+
+from support import ROOT
+from support.blocks import PAGES, Block, read_blocks
+from support.given import GIVEN
+from support.module_file import check_module_file
+from support.vendor_tflm import RENAMED
 
 # This test is what the command runs.
 INSTEAD = {"./dev test": "./dev test --collect-only -q tests/docs/test_pages.py"}

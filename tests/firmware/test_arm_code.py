@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from projects import ROOT
-from vendor_tflm import GEMMLOWP, HEADERS, RENAMED
+
+from support import ROOT
+from support.vendor_tflm import GEMMLOWP, HEADERS, RENAMED
 
 EXAMPLE = ROOT / "examples" / "cortex_m_qemu"
 TARGET = ["-mcpu=cortex-m3", "-mthumb", "-Os", "-ffunction-sections", "-fdata-sections"]

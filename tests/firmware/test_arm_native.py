@@ -10,8 +10,10 @@ import shutil
 import textwrap
 
 import pytest
-from projects import ROOT, Project
-from vendor_tflm import GEMMLOWP, HEADERS
+
+from support import ROOT
+from support.projects import Project
+from support.vendor_tflm import GEMMLOWP, HEADERS
 
 OWN_TFLM = f"""
 add_compile_definitions(tflite=tflite_micro TFLM_BUILD_PER_CHANNEL)

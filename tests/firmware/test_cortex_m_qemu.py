@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import schema
-from projects import ROOT, Project
+
+from support import ROOT
+from support.hand_made import schema
+from support.projects import Project
 
 MODELS = ("hello_world", "patterns")
 PASSED, FAILED, FAULT = 0, 1, 99

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interpreters import HELLO_WORLD, Run
+
+from support import ROOT
+from support.interpreters import HELLO_WORLD, Run
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +39,7 @@ def hello_world(tflm_build: Run, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def keras_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Save the Keras models of `keras_models.py`, in a process of its own: tests do not import TensorFlow."""
     folder = tmp_path_factory.mktemp("keras models")
-    subprocess.run([sys.executable, Path(__file__).with_name("save_keras_models.py"), folder], check=True)
+    subprocess.run([sys.executable, ROOT / "tests" / "support" / "save_keras_models.py", folder], check=True)
     return folder
 
 

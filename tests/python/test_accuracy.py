@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from interpreters import Run, litert_outputs, read_manifest
 
+from support.interpreters import Run, litert_outputs, read_manifest
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.graph import Tensor
+from tflm_build.model.values import Tensor
 from tflm_build.stages.accuracy import work_out_accuracy
 
 OUTPUT = Tensor("y", "int8", (1, 3), 0.5, -2)
@@ -77,5 +77,5 @@ def test_top1_of_all_test_data(keras_models: Path, tflm_build: Run, tmp_path: Pa
     assert accuracy["samples"] == 60
     assert accuracy["labelled"]
     assert accuracy["top1"] == pytest.approx(right / 60, abs=2 / 60)  # single steps between the two interpreters
-    assert "MIN_TOP1: the largest output is that of the labels in" in convert("--min-top1", "0.99")
+    assert "--min-top1: the largest output is that of the labels in" in convert("--min-top1", "0.99")
     assert convert("--min-top1", "0.01") == ""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import HELLO_WORLD, Run
 from PIL import Image
+
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD, Run
 
 KERAS = HELLO_WORLD / "hello_world.keras"
 INT8 = ["--quantize", "int8"]
@@ -132,15 +133,15 @@ Case = Callable[[Path, Path], list[str]]
 CASES: dict[str, tuple[Case, str]] = {
     "missing source": (
         lambda tmp, _: ["--src", str(tmp / "no.keras")],
-        r"SRC '.*no.keras' cannot be read: No such file",
+        r"--src '.*no.keras' cannot be read: No such file",
     ),
     "source is a folder": (lambda tmp, _: ["--src", str(make_folder(tmp / "d.keras"))], "Is a directory"),
-    "unknown extension": (lambda tmp, _: source(tmp, "m.onnx", b"x"), r"SRC got 'm.onnx'; allowed: .keras"),
-    "keras file of garbage": (lambda tmp, _: source(tmp, "m.keras", b"garbage"), r"SRC is not a model that Keras"),
-    "h5 file of garbage": (lambda tmp, _: source(tmp, "m.h5", b"garbage"), r"SRC is not a model that Keras"),
+    "unknown extension": (lambda tmp, _: source(tmp, "m.onnx", b"x"), r"--src got 'm.onnx'; allowed: .keras"),
+    "keras file of garbage": (lambda tmp, _: source(tmp, "m.keras", b"garbage"), r"--src is not a model that Keras"),
+    "h5 file of garbage": (lambda tmp, _: source(tmp, "m.h5", b"garbage"), r"--src is not a model that Keras"),
     "lambda layer": (
         lambda _, models: ["--src", str(models / "lambda.keras")],
-        "SRC has a Lambda layer, which is Python code inside of the file; .* pass UNSAFE_DESERIALIZE",
+        "--src has a Lambda layer, which is Python code inside of the file; .* pass --unsafe-deserialize",
     ),
     "an op of TensorFlow itself": (
         lambda tmp, _: custom(tmp, "FlexErf"),
@@ -152,7 +153,7 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "a bomb of calibration data": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", bomb(tmp)],
-        r"CALIBRATION 'bomb.npz' unpacks to 3,221,225,600 bytes; allowed: 2,147,483,648; pass fewer samples",
+        r"--calibration 'bomb.npz' unpacks to 3,221,225,600 bytes; allowed: 2,147,483,648; pass fewer samples",
     ),
     "a loop that does not end": (
         lambda tmp, _: source_code(tmp, ENDLESS, "model"),
@@ -160,7 +161,7 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "lambda layer of Keras 2": (
         lambda _, models: ["--src", str(models / "lambda.h5")],
-        "SRC has a Lambda layer, which is Python code inside of the file",
+        "--src has a Lambda layer, which is Python code inside of the file",
     ),
     "labels beyond the classes": (
         lambda _, models: [
@@ -171,19 +172,19 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "integers where floats were asked": (
         lambda tmp, _: [*hybrid(tmp, "int8"), "--io-type", "float32"],
-        "IO_TYPE float32 makes float32 inputs and outputs, but 'x' is int8",
+        "--io-type float32 makes float32 inputs and outputs, but 'x' is int8",
     ),
     "a member that is no array": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", archive(tmp, "notes.txt", b"hello")],
-        "CALIBRATION 'data.npz' has members that are no arrays",
+        "--calibration 'data.npz' has members that are no arrays",
     ),
     "a folder of archives": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", renamed_archive(tmp)],
-        "CALIBRATION '0.npy' holds several arrays; allowed: one array per file",
+        "--calibration '0.npy' holds several arrays; allowed: one array per file",
     ),
     "an image of 16 bits": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", deep_image(tmp)],
-        "CALIBRATION 'a.png' has pixels of mode I;16; allowed: 8 bits of grey or RGB",
+        "--calibration 'a.png' has pixels of mode I;16; allowed: 8 bits of grey or RGB",
     ),
     "weights lost": (
         lambda tmp, _: lost_weights(tmp),
@@ -195,27 +196,27 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "quantized otherwise": (
         lambda tmp, _: [*hybrid(tmp, "int8"), "--quantize", "int16x8"],
-        r"SRC is quantized already \(int8\); got QUANTIZE int16x8; pass the float model",
+        r"--src is quantized already \(int8\); got --quantize int16x8; pass the float model",
     ),
     "a function that is not there": (
         lambda tmp, _: source_code(tmp, "def model(): ...", "no_model"),
-        r"SRC 'code.py:no_model' does not exist; define no_model\(\) in code.py",
+        r"--src 'code.py:no_model' does not exist; define no_model\(\) in code.py",
     ),
     "a function that fails": (
         lambda tmp, _: source_code(tmp, "def model(): raise OSError('no disk')", "model"),
-        r"SRC 'code.py:model' failed: OSError: no disk; mend the function",
+        r"--src 'code.py:model' failed: OSError: no disk; mend the function",
     ),
     "a function that returns no model": (
         lambda tmp, _: source_code(tmp, "def model(): return 5", "model"),
-        r"SRC returned an object of type int; allowed: a built Keras model, or a concrete function",
+        r"--src returned an object of type int; allowed: a built Keras model, or a concrete function",
     ),
     "a folder that is no SavedModel": (
         lambda tmp, _: ["--src", str(make_folder(tmp / "empty"))],
-        r"SRC '.*empty' is a folder without saved_model.pb",
+        r"--src '.*empty' is a folder without saved_model.pb",
     ),
     "a damaged SavedModel": (
         lambda tmp, _: ["--src", str(Path(source(make_folder(tmp / "bad"), "saved_model.pb", b"garbage")[1]).parent)],
-        r"SRC is not a SavedModel that TensorFlow .* can load",
+        r"--src is not a SavedModel that TensorFlow .* can load",
     ),
     "labels that are no classes": (
         lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.zeros((5, 1), "f"), labels=np.full(5, 0.5))],
@@ -223,29 +224,29 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "an empty folder of samples": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", str(make_folder(tmp / "samples"))],
-        r"CALIBRATION 'samples' holds no sample; allowed: .npy files and images",
+        r"--calibration 'samples' holds no sample; allowed: .npy files and images",
     ),
     "a damaged image": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", damaged_image(tmp)],
-        r"CALIBRATION 'a.png' is not an image that can be read",
+        r"--calibration 'a.png' is not an image that can be read",
     ),
     "a generator of nothing": (
         lambda tmp, _: [
             *("--src", str(KERAS), *INT8, "--calibration"),
             source_code(tmp, "def data(): return []", "data")[1],
         ],
-        r"CALIBRATION 'code.py:data' yields no sample; yield an array",
+        r"--calibration 'code.py:data' yields no sample; yield an array",
     ),
     "too far from the float model": (
         lambda tmp, _: [
             *("--src", str(KERAS), *calibrated(tmp, x=np.linspace(0, 1, 9)[:, None])),
             *("--test-data", str(HELLO_WORLD / "calibration.npz"), "--max-float-error", "0.1"),
         ],
-        r"MAX_FLOAT_ERROR: output 'output_0' differs from the float model by .* of 250 \(SQNR .* dB\); allowed: 0.1",
+        r"--max-float-error: output 'output_0' differs from the float model by .* of 250 \(SQNR .* dB\); allowed: 0.1",
     ),
     "no float model to compare with": (
         lambda tmp, _: [*hybrid(tmp, "int8"), "--max-float-error", "1"],
-        "MAX_FLOAT_ERROR needs a float source, and data; got neither",
+        "--max-float-error needs a float source, and data; got neither",
     ),
     "free size": (
         lambda _, models: ["--src", str(models / "free_size.keras")],
@@ -258,16 +259,16 @@ CASES: dict[str, tuple[Case, str]] = {
     "empty tflite": (lambda tmp, _: source(tmp, "m.tflite", b""), "is not a valid TensorFlow Lite model"),
     "no calibration": (
         lambda *_: ["--src", str(KERAS), *INT8],
-        "QUANTIZE int8 needs CALIBRATION data; got none; pass an .npz with one array per input",
+        "--quantize int8 needs --calibration data; got none; pass an .npz with one array per input",
     ),
     "unknown quantization": (
         lambda *_: ["--src", str(KERAS), "--quantize", "int4"],
-        "QUANTIZE got 'int4'; allowed: none,",
+        "--quantize got 'int4'; allowed: none,",
     ),
     "float16": (lambda *_: ["--src", str(KERAS), "--quantize", "float16"], "TFLM cannot run dynamic-range or float16"),
     "wrong shape": (
         lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.zeros((5, 2), np.float32))],
-        r"CALIBRATION 'data.npz' for input 'x' has shape \(5, 2\); allowed: \(samples, 1\)",
+        r"--calibration 'data.npz' for input 'x' has shape \(5, 2\); allowed: \(samples, 1\)",
     ),
     "wrong name": (
         lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, a=np.zeros((5, 1)), b=np.zeros((5, 1)))],
@@ -288,15 +289,15 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "missing calibration": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", str(tmp / "no.npz")],
-        r"CALIBRATION 'no.npz' cannot be read: No such file",
+        r"--calibration 'no.npz' cannot be read: No such file",
     ),
     "garbage calibration": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", source(tmp, "g.npz", b"PK\x03\x04garbage")[1]],
-        "CALIBRATION 'g.npz' is not a valid .npz file",
+        "--calibration 'g.npz' is not a valid .npz file",
     ),
     "calibration of another kind": (
         lambda tmp, _: ["--src", str(KERAS), *INT8, "--calibration", source(tmp, "c.csv", b"1,2")[1]],
-        "CALIBRATION got 'c.csv'; allowed: .npz, .npy, a folder",
+        "--calibration got 'c.csv'; allowed: .npz, .npy, a folder",
     ),
     "no random samples": (
         lambda *_: ["--src", str(KERAS), *INT8, "--calibration", "random:0"],

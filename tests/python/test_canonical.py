@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from interpreters import litert_outputs, tflm_outputs
 
+from support.interpreters import litert_outputs, tflm_outputs
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import ALIGNMENT, load, schema, store
 from tflm_build.passes.canonical import canonicalize

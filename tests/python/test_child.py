@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support import ROOT
 from tflm_build.child import run as child
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import Task
 from tflm_build.errors import TflmBuildError
 
-HERE = Path(__file__).parent
-TESTER = Task("child_tasks", "Tester", 60, 4)
+TESTER = Task("support.child_tasks", "Tester", 60, 4)
 FORKED = replace(TESTER, library="json")
 WAYS = ["new", "forked", "kept"] if sys.platform == "linux" else ["new"]
 
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the child import `child_tasks`."""
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    """Let the child import `support.child_tasks`."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
 
 
 @pytest.fixture(params=WAYS)
@@ -41,7 +41,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
         child.keep_loaded(TESTER, "json")
     yield str(request.param)
     if request.param == "kept":
-        child._kept["child_tasks"]._close()
+        child._kept["support.child_tasks"]._close()
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_no_process_outlives_the_one_that_started_it(end: int, tmp_path: Path) -
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tflm_build.child.run import run_in_child\n"
         "from tflm_build.child.table import Task\n"
-        f"run_in_child(Task('child_tasks', 'T', 60, 4, 'json'), {{'what': 'hang', 'file': {str(file)!r}}})\n"
+        f"run_in_child(Task('support.child_tasks', 'T', 60, 4, 'json'), {{'what': 'hang', 'file': {str(file)!r}}})\n"
     )
     # What is killed cannot clear its temporary folder away.
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

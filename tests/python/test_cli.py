@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from interpreters import ROOT, Run
-from terminal import read_to_end
 
 import tflm_build as package
+from support import ROOT
+from support.interpreters import Run
+from support.terminal import read_to_end
 from tflm_build.cli import _EMITTED
-from tflm_build.emit.sources import EMITTED
+from tflm_build.manifest.schema import EMITTED
 
 
 def test_help_needs_neither_tensorflow_nor_numpy(tflm_build: Run, tmp_path: Path) -> None:
@@ -131,9 +132,29 @@ def test_a_file_that_embed_does_not_make(cnn: Path, tflm_build: Run, tmp_path: P
     arguments = ("--src", cnn / "cnn.tflite", "--embed", "array", "--emit", "assembly", "--out-dir", tmp_path / "out")
     result = tflm_build("convert", "--name", "m", *arguments)
     assert result.returncode == 1
-    message = "EMIT got 'assembly', which EMBED array does not make; leave EMBED out"
-    assert f"tflm-build: error: m: {message}\n" in result.stderr
+    message = "--emit got 'assembly', which --embed array does not make; leave --embed out"
+    assert result.stderr == f"tflm-build: error: m: {message}\n"  # before any work: no stage is told
     assert not (tmp_path / "out").exists()
+
+
+def test_a_command_without_what_it_needs_is_wrong_usage(tflm_build: Run) -> None:
+    for command in ("convert", "diff", "inspect", "report", "size", "vendor", "verify"):
+        result = tflm_build(command)
+        assert (result.returncode, "Error: Missing" in result.stderr) == (2, True), result.stderr
+
+
+@pytest.mark.parametrize(("command", "who"), [
+    (("report", "."), "."),
+    (("inspect", "."), "."),
+    (("size", ".."), ".."),
+    (("diff", ".", "."), "."),
+    (("verify", "/", "--model", "m"), "/"),
+    (("convert", "--name", "", "--src", "m.tflite", "--out-dir", "out"), "convert"),
+])  # fmt: skip
+def test_an_error_always_says_who(command: tuple[str, ...], who: str, tflm_build: Run, tmp_path: Path) -> None:
+    result = tflm_build(*command, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"tflm-build: error: {who}: ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

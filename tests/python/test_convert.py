@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interpreters import HELLO_WORLD, ROOT, Run, litert_outputs, read_manifest, tflm_outputs
+
+from support import ROOT
+from support.interpreters import HELLO_WORLD, Run, litert_outputs, read_manifest, tflm_outputs
 
 EMITTED = {
     f"hello_world{end}"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interpreters import HELLO_WORLD, Run, read_manifest
+
+from support.interpreters import HELLO_WORLD, Run, read_manifest
 
 
 @pytest.fixture(scope="module")

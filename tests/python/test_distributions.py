@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import Array, Run, read_manifest
 
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import Array, Run, read_manifest
+from tflm_build.passes.canonical import canonicalize
 from tflm_build.stages.activations import describe_activations
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.golden import GoldenInputs
@@ -121,7 +122,9 @@ def test_operators_that_write_nothing() -> None:
     ]
     model = flatbuffer(Model("m", tensors, operators, (0,), (2,), 0))
     zeros = (np.zeros((3, 1, 4), np.float32),)
-    described = describe_activations(Converted(model, samples=zeros), GoldenInputs(zeros, 3, zeros), macs=0)
+    described = describe_activations(
+        Converted(canonicalize(model), 0, samples=zeros), GoldenInputs(zeros, 3, zeros), macs=0
+    )
     assert [layer.range for layer in described.layers] == [None, None, (0, 127.5)]
     assert [layer.seen for layer in described.layers] == [None, None, (0, 0)]
     assert described.samples == 3
@@ -132,7 +135,9 @@ def test_large_models_are_followed_with_few_samples() -> None:
     model = flatbuffer(Model("m", tensors, [Op("QUANTIZE", "QuantizeOptions", (0,), (1,))], (0,), (1,), 0))
     ones = (np.ones((16, 1, 4), np.float32),)
     for macs, samples in ((10**6, 16), (10**8, 2), (10**12, 1)):
-        described = describe_activations(Converted(model, samples=ones), GoldenInputs(ones, 16, ones), macs)
+        described = describe_activations(
+            Converted(canonicalize(model), 0, samples=ones), GoldenInputs(ones, 16, ones), macs
+        )
         assert (described.samples, described.layers[0].seen) == (samples, (1, 1))
 
 
@@ -145,7 +150,8 @@ def test_names_that_are_not_unique_are_no_partners() -> None:
     real = (np.full((2, 1, 4), 0.6, np.float32),)
     golden = GoldenInputs((np.full((2, 1, 4), 1, np.int8),), 2, real)
     for names, partners in ((("a", "b"), [True, True]), (("a", "a"), [False, False]), (("", "b"), [False, True])):
-        converted = Converted(chain("int8", names, 0.5), samples=real, float_flatbuffer=chain("float32", names, 0))
+        model = canonicalize(chain("int8", names, 0.5))
+        converted = Converted(model, 0, samples=real, float_flatbuffer=chain("float32", names, 0))
         described = describe_activations(converted, golden, macs=0)
         assert [layer.sqnr is not None for layer in described.layers] == partners
         expected = 20 * np.log10(0.6 / 0.1)

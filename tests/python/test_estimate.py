@@ -4,12 +4,12 @@
 import re
 
 import pytest
-from interpreters import ROOT
 
+from support import ROOT
 from tflm_build.describe.estimate import Conditions, Estimate, estimate, rates, read_conditions
 from tflm_build.describe.quantity import read_quantity, write_quantity
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.workload import LayerWork
+from tflm_build.model.values import Layer
 
 CONV, DEPTHWISE, DENSE = "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"
 
@@ -26,8 +26,8 @@ VISUAL_WAKE_WORDS = {
 }
 
 
-def layer(op: str, macs: int) -> LayerWork:
-    return LayerWork(op, "layer", macs, 0, 0, 0)
+def layer(op: str, macs: int) -> Layer:
+    return Layer(op, "layer", macs, 0, 0, 0, 0, (), (), None)
 
 
 def run(works: dict[str, int], target: str, **asked: str) -> Estimate:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from interpreters import HELLO_WORLD, Run
-from mutations import LIMIT, Outcome, mutate, run_mutations, small_models
+
+from support.interpreters import HELLO_WORLD, Run
+from support.mutations import LIMIT, Outcome, mutate, run_mutations, small_models
 
 KERAS = HELLO_WORLD / "hello_world.keras"
 LIBRARY, LIBRARY_CHUNK = 2000, 100
@@ -143,5 +144,5 @@ def test_truncated_archives_are_refused_before_tensorflow_starts(seed: int, tflm
     source = tmp_path / "m.keras"
     source.write_bytes(data[: len(data) * (seed + 1) // 4])
     start = time.monotonic()
-    assert "SRC is not a model that Keras can load" in convert(tflm_build, source)
+    assert "--src is not a model that Keras can load" in convert(tflm_build, source)
     assert time.monotonic() - start < 5

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from interpreters import ROOT, Run, read_manifest
+
+from support import ROOT
+from support.interpreters import Run, read_manifest
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 C, CXX = ("-x c -std=c99", "-x c -std=c11"), ("-x c++ -std=c++11", "-x c++ -std=c++17")

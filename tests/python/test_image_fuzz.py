@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from images import ARM, link_chip, link_host
-from interpreters import Run
-from mutations import KINDS
 
+from support.images import ARM, link_chip, link_host
+from support.interpreters import Run
+from support.mutations import KINDS
 from tflm_build.errors import TflmBuildError
 from tflm_build.image.read import read_image
 from tflm_build.image.size import size_image
@@ -174,4 +174,5 @@ def test_many_symbols_with_long_names(manifest: Manifest, tmp_path: Path) -> Non
     headers += section(1, 2, 0, 64, address=0x1000) * (sections - 2)
     path = tmp_path / "image"
     path.write_bytes(header(shoff=HEADER, shnum=sections) + headers + symbol * count + names)
-    assert use(path, manifest)
+    (error,) = use(path, manifest)
+    assert "has neither a symbol hello_world_data nor the bytes of hello_world.tflite" in error

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import HELLO_WORLD, Run, read_manifest
-from terminal import show
 
-from tflm_build.describe.description import describe
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD, Run, read_manifest
+from support.terminal import show
+from tflm_build.describe.describe import describe
 from tflm_build.model.flatbuffer import load, store
 
 SCALE = 0.5
@@ -132,8 +132,13 @@ def test_no_tensorflow_for_a_flatbuffer(tflm_build: Run, tmp_path: Path) -> None
     for module in ("tensorflow", "keras"):
         write(tmp_path, f"{module}.py", b"import os; os._exit(77)\n")
     source = write(tmp_path, "branch.tflite", branch())
-    result = tflm_build("inspect", source, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = tflm_build("inspect", source, env=environment)
     assert result.returncode == 0, result.stderr
+    assert result.stdout == tflm_build("inspect", source).stdout
+    # Where TensorFlow is needed, it is what ends the child.
+    result = tflm_build("inspect", HELLO_WORLD / "hello_world.keras", env=environment)
+    assert (result.returncode, "status 77" in result.stderr) == (1, True), result.stderr
 
 
 def test_a_keras_model_and_a_saved_model(tflm_build: Run, keras_models: Path) -> None:
@@ -204,7 +209,7 @@ def test_names_with_markup_are_escaped(tflm_build: Run, tmp_path: Path) -> None:
 def test_names_with_markup_are_escaped_on_a_terminal(tmp_path: Path) -> None:
     path = write(tmp_path, "m.tflite", hostile())
     command = [sys.executable, "-m", "tflm_build", "inspect", str(path)]
-    text = show(command, TERM="dumb", COLUMNS="400", NO_COLOR="1")
+    text = show(command, TERM="dumb", COLUMNS="400", LINES="50", NO_COLOR="1")
     assert text.count(SHOWN) >= 6
     assert "━" in text
     assert "\x1b[31m" not in text

@@ -8,8 +8,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from interpreters import ROOT, read_manifest
 
+from support import ROOT
+from support.interpreters import read_manifest
 from tflm_build.stages.measure import INTERPRETER_SIZE
 
 SCHEMA = json.loads((ROOT / "docs" / "reference" / "manifest.schema.json").read_text())
@@ -21,9 +22,14 @@ def test_a_manifest_is_valid(folder: str, request: pytest.FixtureRequest) -> Non
     jsonschema.validate(read_manifest(request.getfixturevalue(folder)), SCHEMA, jsonschema.Draft202012Validator)
 
 
-@pytest.mark.parametrize("change", [{"time": "now"}, {"schema_version": 2}, {"macs": -1}, {"inputs": []}])
-def test_the_schema_refuses_what_is_not_in_it(change: dict[str, Any], hello_world: Path) -> None:
-    with pytest.raises(jsonschema.ValidationError):
+@pytest.mark.parametrize(("change", "message"), [
+    ({"time": "now"}, "'time' was unexpected"),
+    ({"schema_version": 2}, "1 was expected"),
+    ({"macs": -1}, "-1 is less than the minimum of 0"),
+    ({"inputs": []}, r"\[\] should be non-empty"),
+])  # fmt: skip
+def test_the_schema_refuses_what_is_not_in_it(change: dict[str, Any], message: str, hello_world: Path) -> None:
+    with pytest.raises(jsonschema.ValidationError, match=message):
         jsonschema.validate(read_manifest(hello_world) | change, SCHEMA, jsonschema.Draft202012Validator)
 
 

@@ -3,25 +3,30 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-from interpreters import ROOT, Run
 
 import tflm_build
+from support import ROOT
+from support.interpreters import Run
 from tflm_build.errors import TflmBuildError
 from tflm_build.options import Options
+from tflm_build.spelling import spell
 
 NAMES = [field.name for field in dataclasses.fields(Options)]
 
 
 def test_cmake_has_a_keyword_for_every_option_and_no_other() -> None:
-    text = (ROOT / "cmake" / "TflmBuild.cmake").read_text()
-    body = text[text.index("function(add_tflm_model name)") :]
+    body = (ROOT / "cmake" / "private" / "Model.cmake").read_text()
+    body = body[body.index("function(_tflm_build_add_model function") :]
     lists = re.findall(r"set\(\s*(?:files|values|flags)\s(.*?)\)", body, re.DOTALL)
     keywords = " ".join(lists).split()
     assert sorted(keywords) == sorted(name.upper() for name in NAMES if name != "name")
-    synopsis = text[text.index("add_tflm_model(<name>") : text.index("It makes the targets")]
+    text = (ROOT / "cmake" / "TflmBuild.cmake").read_text()
+    synopsis = text[text.index("tflm_add_model(<name>") : text.index("It makes the targets")]
     assert all(re.search(rf"\b{keyword}\b", synopsis) for keyword in keywords)
 
 
@@ -34,9 +39,23 @@ def test_the_documentation_lists_every_option_and_choice() -> None:
         assert all(f"`{choice}`" in values for choice in field.metadata["choices"] or ())
 
 
-def test_the_command_has_every_option(tflm_build: Run) -> None:
-    text = tflm_build("convert", "--help").stdout
-    assert all(f"--{name.replace('_', '-')} " in text for name in NAMES)
+def test_the_references_say_what_the_table_says() -> None:
+    script = ROOT / "scripts" / "option_texts.py"
+    result = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+
+
+def test_the_help_says_of_every_option_what_the_table_says(tflm_build: Run) -> None:
+    parts = re.split(r"^  (?:-\w, )?--([a-z0-9-]+)", tflm_build("convert", "--help").stdout, flags=re.MULTILINE)[1:]
+    said = {name: " ".join(text.split()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    assert list(said) == [name.replace("_", "-") for name in NAMES] + ["out-dir", "emit", "quiet", "verbose", "help"]
+    for field in dataclasses.fields(Options):
+        text = said[field.name.replace("_", "-")]
+        assert spell(field.metadata["meaning"], "command") in text
+        choices = field.metadata["choices"]
+        assert not choices or text.startswith(f"{'|'.join(choices)} ")
+        assert not choices or text.endswith(f" [default: {field.default}]")
+        assert text.endswith(" [required]") == (field.default is dataclasses.MISSING)
 
 
 @pytest.mark.parametrize(("file", "pattern"), [

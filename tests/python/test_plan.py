@@ -10,26 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interpreters import Run, litert_outputs, tflm_outputs
 
+from support import ROOT
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import Run, litert_outputs, tflm_outputs
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.model.flatbuffer import load, schema, store
+from tflm_build.model.lifetimes import Block, lifetimes, live_bytes
+from tflm_build.model.model import Model as CanonicalModel
 from tflm_build.passes import memory_plan as plan_module
 from tflm_build.passes.canonical import canonicalize
-from tflm_build.passes.memory_plan import (
-    Block,
-    greedy_head,
-    lifetimes,
-    live_bytes,
-    lower_bound,
-    make_plan,
-    place,
-    with_plan,
-)
+from tflm_build.passes.memory_plan import greedy_head, lower_bound, make_plan, place, with_plan
 
 METADATA = b"OfflineMemoryAllocation"
 
@@ -38,7 +32,7 @@ METADATA = b"OfflineMemoryAllocation"
 def quantized(tflm_build: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Quantize the models of `save_plan_models.py`: the folder of all their files."""
     folder = tmp_path_factory.mktemp("plan models")
-    subprocess.run([sys.executable, Path(__file__).with_name("save_plan_models.py"), folder], check=True)
+    subprocess.run([sys.executable, ROOT / "tests" / "support" / "save_plan_models.py", folder], check=True)
     for name in ("mobilenet", "branching"):
         result = tflm_build(
             "convert", "--name", name, "--src", folder / f"{name}.keras", "--quantize", "int8",
@@ -48,11 +42,11 @@ def quantized(tflm_build: Run, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def unplanned(data: bytes) -> bytes:
+def unplanned(data: bytes) -> CanonicalModel:
     """Leave the planning to TFLM, whatever the command decided."""
     model = load(data)
     model.metadata = None
-    return canonicalize(store(model)).flatbuffer
+    return canonicalize(store(model))
 
 
 def measure(data: bytes, inputs: np.ndarray[Any, Any]) -> tuple[int, np.ndarray[Any, Any]]:
@@ -78,11 +72,12 @@ def tflm_head(data: bytes, capfd: pytest.CaptureFixture[str]) -> int:
 def test_the_arena_shrinks_to_the_lower_bound_and_no_answer_changes(
     quantized: Path, capfd: pytest.CaptureFixture[str], name: str, bound: int, greedy: int, arena: int | None
 ) -> None:
-    data = unplanned((quantized / f"{name}.tflite").read_bytes())
-    plan = make_plan(data)
+    model = unplanned((quantized / f"{name}.tflite").read_bytes())
+    data = model.flatbuffer
+    plan = make_plan(model)
     assert plan
     assert (plan.head, plan.lower_bound, plan.greedy_head) == (bound, bound, greedy)
-    planned = with_plan(data, plan)
+    planned = with_plan(model, plan).flatbuffer
     assert canonicalize(planned).flatbuffer == planned
     assert tflm_head(data, capfd) == greedy
     assert tflm_head(planned, capfd) == bound
@@ -101,7 +96,7 @@ def test_the_arena_shrinks_to_the_lower_bound_and_no_answer_changes(
 
 def test_the_summary_says_what_the_arena_is_without_a_plan(quantized: Path, tflm_build: Run, tmp_path: Path) -> None:
     source = tmp_path / "source.tflite"
-    source.write_bytes(unplanned((quantized / "branching.tflite").read_bytes()))
+    source.write_bytes(unplanned((quantized / "branching.tflite").read_bytes()).flatbuffer)
     titles, arenas = {}, {}
     for plan in ("auto", "off"):
         result = tflm_build("convert", "--name", "m", "--src", source, "--plan", plan, "--out-dir", tmp_path / plan)
@@ -144,14 +139,15 @@ def test_tflm_agrees_on_random_networks(capfd: pytest.CaptureFixture[str]) -> No
     plans = 0
     for seed in range(60):
         network = random_network(seed)
-        data = canonicalize(flatbuffer(network)).flatbuffer
-        blocks = lifetimes(data)
+        model = canonicalize(flatbuffer(network))
+        data = model.flatbuffer
+        blocks = lifetimes(model.graph)
         assert blocks
         assert tflm_head(data, capfd) == greedy_head(blocks)
-        plan = make_plan(data)
+        plan = make_plan(model)
         if plan:
             plans += 1
-            planned = with_plan(data, plan)
+            planned = with_plan(model, plan).flatbuffer
             assert tflm_head(planned, capfd) == plan.head < plan.greedy_head
             vector = [np.random.RandomState(seed).uniform(-1, 1, (1, 8)).astype(np.float32)]
             count = len(network.outputs)
@@ -231,7 +227,7 @@ def test_lifetimes_are_those_of_tflm() -> None:
         schema.TensorT(shape=[5], type=schema.TensorType.FLOAT32),
     ]
     subgraph.operators[1].inputs = [1, 0, -1]
-    assert lifetimes(store(model)) == [
+    assert lifetimes(canonicalize(store(model)).graph) == [
         Block(0, 112, 0, 2),
         Block(1, 16, 1, 3),
         Block(2, 32, 2, 3),
@@ -243,13 +239,13 @@ def test_lifetimes_are_those_of_tflm() -> None:
 
 def test_what_lives_while_each_operator_runs() -> None:
     for seed in range(20):
-        data = canonicalize(flatbuffer(random_network(seed))).flatbuffer
-        blocks = lifetimes(data)
+        graph = canonicalize(flatbuffer(random_network(seed))).graph
+        blocks = lifetimes(graph)
         assert blocks
-        live = live_bytes(load(data))
+        live = live_bytes(graph)
         assert live == [
             sum(block.bytes for block in blocks if block.first <= step <= block.last)
-            for step in range(1, len(load(data).subgraphs[0].operators) + 1)
+            for step in range(1, len(graph.operators) + 1)
         ]
         assert max(live) == lower_bound(blocks)
 
@@ -257,32 +253,34 @@ def test_what_lives_while_each_operator_runs() -> None:
 @pytest.mark.parametrize("what", ["subgraphs", "type"])
 def test_what_cannot_be_told_is_not_planned(what: str) -> None:
     model = chain(32, 16, 16, 32)
-    assert make_plan(store(model))
+    assert make_plan(canonicalize(store(model)))
     if what == "subgraphs":
         model.subgraphs.append(schema.SubGraphT())
     else:
         model.subgraphs[0].tensors[1].type = schema.TensorType.STRING
-    assert lifetimes(store(model)) is None
-    assert live_bytes(load(store(model))) is None
-    assert make_plan(store(model)) is None
+    canonical = canonicalize(store(model))
+    assert lifetimes(canonical.graph) is None
+    assert live_bytes(canonical.graph) is None
+    assert make_plan(canonical) is None
 
 
 def test_where_tflm_leaves_no_gap_there_is_no_plan() -> None:
-    assert make_plan(store(chain(64, 64, 32, 16))) is None
+    assert make_plan(canonicalize(store(chain(64, 64, 32, 16)))) is None
 
 
 @pytest.mark.parametrize("name", [b"t", None])
 def test_a_plan_takes_the_place_of_another(name: bytes | None) -> None:
-    data = canonicalize(store(chain(32, 16, 16, 32)), keep_names=name is not None).flatbuffer
-    plan = make_plan(data)
+    unplanned = canonicalize(store(chain(32, 16, 16, 32)), keep_names=name is not None)
+    plan = make_plan(unplanned)
     assert plan
-    planned = with_plan(data, plan)
+    planned = with_plan(unplanned, plan)
     assert make_plan(planned) == plan
-    assert with_plan(planned, plan) == planned
-    model = load(planned)
+    assert with_plan(planned, plan).flatbuffer == planned.flatbuffer
+    assert unplanned.tree.metadata is None
+    model = load(planned.flatbuffer)
     assert model.subgraphs[0].tensors[0].name == name
     (entry,) = model.metadata
     assert entry.name == METADATA
     words = model.buffers[entry.buffer].data.view("<i4").tolist()
     assert words == [1, 0, len(plan.offsets), *plan.offsets]
-    assert canonicalize(planned, keep_names=name is not None).flatbuffer == planned
+    assert canonicalize(planned.flatbuffer, keep_names=name is not None).flatbuffer == planned.flatbuffer

@@ -7,19 +7,21 @@ import json
 import random
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import HELLO_WORLD, Run, read_manifest
-from manifests import leaves, save, with_layers, with_markup
 
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD, Run, read_manifest
+from support.manifests import leaves, save, with_layers, with_markup
 from tflm_build.errors import TflmBuildError
 from tflm_build.report.layer_rows import Lane, lay_lanes, layer_rows
 from tflm_build.report.model_page import model_page
+from tflm_build.report.overview_page import find_manifests
 from tflm_build.report.write import report
 
 VOID = {"meta", "link", "br", "img", "input", "rect", "circle", "line", "path"}
@@ -321,6 +323,20 @@ def test_an_overview_of_markup(hello_world: Path, tmp_path: Path) -> None:
     page = Page(report(tmp_path, tmp_path / "o.html").read_text())
     assert not {tag for tag, _ in page.elements} & {"script", "img"}
     assert "<b>/m.json" in page.text
+
+
+@pytest.mark.parametrize("written", [
+    json.dumps,
+    lambda content: json.dumps(dict(reversed(content.items())), indent=8),
+])  # fmt: skip
+def test_an_overview_finds_a_manifest_however_it_is_written(
+    written: Callable[[dict[str, Any]], str], hello_world: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "m.json").write_text(written(read_manifest(hello_world)))
+    for name, text in {"list": "[1]", "other": '{"name": "x"}', "torn": "{", "deep": "[" * 99999}.items():
+        (tmp_path / f"{name}.json").write_text(text)
+    (tmp_path / "folder.json").mkdir()
+    assert find_manifests(tmp_path) == [tmp_path / "m.json"]
 
 
 def test_an_overview_of_nothing(tmp_path: Path) -> None:

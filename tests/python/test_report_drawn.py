@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Browser, chromium
-from interpreters import read_manifest
-from manifests import save, with_layers, with_markup
 
+from support.browser import Browser, chromium
+from support.interpreters import read_manifest
+from support.manifests import save, with_layers, with_markup
 from tflm_build.report.model_page import model_page
 from tflm_build.report.write import report
 

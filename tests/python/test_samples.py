@@ -10,7 +10,7 @@ import pytest
 
 from tflm_build.errors import TflmBuildError
 from tflm_build.source.read_samples import read_samples
-from tflm_build.source.samples import bind
+from tflm_build.source.samples import Samples, bind
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def test_float64_is_cast_with_a_note(tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", np.array([[0.1], [0.2]]))
     bound = bind(read_samples("CALIBRATION", str(tmp_path / "data.npy")), (Input("x", (1, 1)),))
     assert bound.arrays[0].dtype == np.float32
-    assert bound.notes == ("CALIBRATION 'data.npy' for input 'x' is float64, cast to float32",)
+    assert bound.notes == ("`CALIBRATION` 'data.npy' for input 'x' is float64, cast to float32",)
 
 
 def test_float64_beyond_float32_is_not_finite(tmp_path: Path) -> None:
@@ -93,4 +93,11 @@ def test_data_that_no_range_can_be_learnt_from(values: np.ndarray[Any, Any], not
     np.save(tmp_path / "data.npy", values.astype(np.float32))
     spec = Input("x", (1, *values.shape[1:]))
     (found,) = bind(read_samples("CALIBRATION", str(tmp_path / "data.npy")), (spec,)).notes
-    assert found == f"warning: CALIBRATION 'data.npy' for input 'x' {note}"
+    assert found == f"warning: `CALIBRATION` 'data.npy' for input 'x' {note}"
+
+
+@pytest.mark.parametrize(("shape", "remedy"), [((3, 10), "transpose"), ((10, 4), "reshape")])
+def test_data_of_another_shape_is_told_what_to_do(shape: tuple[int, ...], remedy: str) -> None:
+    data = Samples("CALIBRATION", "x.npy", "", 0, {"": np.ones(shape, np.float32)})
+    with pytest.raises(TflmBuildError, match=f"; {remedy} the data$"):
+        bind(data, [Input("x", (1, 3))])

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from images import ARM, RISCV, RUNTIME, link_chip, link_host
-from interpreters import Run
+from support.images import ARM, RISCV, RUNTIME, link_chip, link_host
+from support.interpreters import Run
 
 # As TFLM, its kernels and its libraries name what they define; a stand-in, for the sizes are what counts.
 TFLM = """\

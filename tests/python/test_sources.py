@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from interpreters import ROOT, Run, litert_outputs, read_manifest
+
+from support import ROOT
+from support.interpreters import Run, litert_outputs, read_manifest
 
 CODE = """
 import numpy as np
@@ -159,7 +161,7 @@ def test_images_are_scaled_and_it_is_said(keras_models: Path, tflm_build: Run, t
         "--out-dir", tmp_path / "out", "--quiet",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert "note: CALIBRATION 'images': images were scaled from 0..255 to 0..1" in result.stderr
+    assert "note: --calibration 'images': images were scaled from 0..255 to 0..1" in result.stderr
     assert read_manifest(tmp_path / "out")["calibration"]["inputs"][0]["max"] == 1.0
     # A new image is a new input of the build: the depfile names the folder and its files.
     depfile = (tmp_path / "out" / "m.d").read_text()

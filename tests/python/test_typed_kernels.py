@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which kernels are asked for by the types of a model."""
 
+import numpy as np
 import pytest
 
 from tflm_build.model.graph import Operand, Operator
@@ -9,8 +10,12 @@ from tflm_build.model.typed_kernels import typed_kernel
 
 def operator(op: str, reads: str, writes: str) -> Operator:
     """Make an operator from the names of its types."""
-    operands = [tuple(Operand(kind, constant=False, scales=1) for kind in text.split()) for text in (reads, writes)]
-    return Operator(op, "layer", *operands)
+    none = np.zeros(0)
+    inputs, outputs = (
+        tuple(Operand(0, kind, (1,), 0, None, none, none, variable=False) for kind in text.split())
+        for text in (reads, writes)
+    )
+    return Operator(op, "layer", None, inputs, outputs)
 
 
 @pytest.mark.parametrize(("op", "reads", "writes", "kernel"), [

@@ -9,9 +9,9 @@ from typing import Any
 import flatbuffers
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer, schema
-from mutations import small_models
 
+from support.hand_made import Model, Op, Tensor, flatbuffer, schema
+from support.mutations import small_models
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import load, store
 from tflm_build.source.check_flatbuffer import _fields, verify

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from images import ARM, BIG_ARM, MACHINE, RISCV, XTENSA, link_chip, link_host, patch
-from interpreters import Run, read_manifest
+
+from support.images import ARM, BIG_ARM, MACHINE, RISCV, XTENSA, link_chip, link_host, patch
+from support.interpreters import Run, read_manifest
 
 SUCCESS = r"hello_world: 0x[0-9a-f]{8} in \.\w[\w.]*, 1,872 B, aligned to 16, read-only, right in 19 vectors on TFLM\n"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import HELLO_WORLD
 
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import HELLO_WORLD
 from tflm_build.freeze import freeze
 
 COMMAND = (sys.executable, "-c", "from tflm_build.bazel_worker.worker import main; main()", "--persistent_worker")
@@ -179,7 +179,7 @@ def test_a_single_run_shows_errors_alone(hello_world: Path, tmp_path: Path) -> N
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     result = run_once(*convert, "--max-flash", "1", "--out-dir", tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("tflm-build: error: m: MAX_FLASH is exceeded")
+    assert result.stderr.startswith("tflm-build: error: m: max_flash is exceeded")
     assert len(result.stderr.splitlines()) == 1
     result = run_once("--version")
     assert "tflm-build" in result.stderr

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer
-from interpreters import ROOT, Array, litert_outputs
 
+from support import ROOT
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import Array, litert_outputs
 from tflm_build.errors import TflmBuildError
 from tflm_build.model import workload
 from tflm_build.model.flatbuffer import load, store
-from tflm_build.model.workload import LayerWork, layer_work
+from tflm_build.model.layers import describe_layers
+from tflm_build.model.values import Layer
 from tflm_build.passes.canonical import canonicalize
 
 VALID = 1
@@ -63,11 +65,15 @@ def one_op(op: str, options: str, inputs: list[Any], output: tuple[int, ...], x:
     return flatbuffer(Model("m", tensors, [operator], (indices[x],), (last,), 0))
 
 
-def works(model: bytes) -> tuple[LayerWork, ...]:
-    return layer_work(canonicalize(model))
+def works(model: bytes) -> tuple[Layer, ...]:
+    return describe_layers(canonicalize(model).graph)
 
 
-def check(model: bytes, x: Array, expected: Array, products: Products) -> LayerWork:
+def costs(work: Layer) -> tuple[int, int, int, int]:
+    return work.macs, work.parameters, work.weight_bytes, work.activation_bytes
+
+
+def check(model: bytes, x: Array, expected: Array, products: Products) -> Layer:
     """Hold the loop against the kernel, then the count against the loop's."""
     assert np.allclose(litert_outputs(model, [x])[0], expected, atol=1e-5)
     (work,) = works(model)
@@ -220,7 +226,7 @@ def test_every_op_of_the_table_is_counted() -> None:
 
 def test_an_elementwise_op_has_no_macs_but_bytes() -> None:
     (work,) = works(one_op("MUL", "MulOptions", [numbers(2, 3), numbers(3)], (2, 3)))
-    assert work == LayerWork("MUL", "layer", macs=0, parameters=3, weight_bytes=12, activation_bytes=4 * 12)
+    assert (work.op, work.layer, *costs(work)) == ("MUL", "layer", 0, 3, 12, 4 * 12)
 
 
 def two_layers(weights: list[Array]) -> bytes:
@@ -234,8 +240,8 @@ def two_layers(weights: list[Array]) -> bytes:
 @pytest.mark.parametrize("tensors", [1, 2])
 def test_shared_weights_have_their_bytes_at_the_first_reader(tensors: int) -> None:
     first, second = works(two_layers([np.arange(25, dtype=np.int8).reshape(5, 5)] * tensors))
-    assert first == LayerWork("FULLY_CONNECTED", "first", 25, 25, 25, 10)
-    assert second == LayerWork("FULLY_CONNECTED", "second", 25, 25, 0, 10)
+    assert (first.op, first.layer, *costs(first)) == ("FULLY_CONNECTED", "first", 25, 25, 25, 10)
+    assert (second.op, second.layer, *costs(second)) == ("FULLY_CONNECTED", "second", 25, 25, 0, 10)
 
 
 def test_the_operators_of_every_subgraph_count_once() -> None:
@@ -245,9 +251,12 @@ def test_the_operators_of_every_subgraph_count_once() -> None:
 
 
 def test_four_bits_are_half_a_byte() -> None:
-    tensors = [Tensor("in", (3, 3), "int4"), Tensor("out", (9,), "int4")]
-    (work,) = works(flatbuffer(Model("m", tensors, [Op("RESHAPE", "", (0,), (1,))], (0,), (1,), 0)))
-    assert work.activation_bytes == 5 + 5
+    tensors = [Tensor("in", (3, 3), "int8"), Tensor("half", (9,), "int4"), Tensor("out", (3, 3), "int8")]
+    operators = [Op("RESHAPE", "", (0,), (1,)), Op("RESHAPE", "", (1,), (2,))]
+    assert [work.activation_bytes for work in works(flatbuffer(Model("m", tensors, operators, (0,), (2,), 0)))] == [
+        9 + 5,
+        5 + 9,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -255,16 +264,18 @@ def test_four_bits_are_half_a_byte() -> None:
     [
         ("POW", [(2,)], "float32", "layer 'layer' with the op POW: no count of its work is known"),
         ("frobnicate", [(2,)], "float32", "layer 'layer' with the op frobnicate: no count"),
-        ("RELU", [(2,)], "string", "got elements of string; allowed: bool"),
-        ("RELU", [(1, -1)], "int8", r"got a tensor of shape \(1, -1\); fixed sizes"),
+        ("RELU", [(2,)], "string", "layer 'between' with the op RELU: got elements of string; allowed: bfloat16, bool"),
+        ("RELU", [(1, -1)], "int8", r"layer 'between' with the op RELU: got a tensor of shape \(1, -1\); fixed sizes"),
         ("CONV_2D", [(1, 4, 4, 3)], "int8", "input 1 needs 4 dimensions or more; got none"),
         ("CONV_2D", [(1, 4, 4, 3), (3, 3)], "int8", r"input 1 needs 4 dimensions or more; got the shape \(3, 3\)"),
         ("SignalFilterBank", [(1,)] * 6, "int16", "input 5, the widths of the channels, needs int16 constants"),
     ],
 )
 def test_what_cannot_be_counted_is_an_error(op: str, shapes: list[Any], dtype: str, message: str) -> None:
-    tensors = [Tensor("layer", shapes[0], dtype), *(Tensor("t", shape, dtype) for shape in shapes)]
-    model = Model("m", tensors, [Op(op, "", tuple(range(1, len(tensors))), (0,))], (1,), (0,), 0)
+    tensors = [Tensor("layer", (2,), "int8"), Tensor("between", shapes[0], dtype), Tensor("x", (2,), "int8")]
+    tensors += [Tensor("t", shape, dtype) for shape in shapes]
+    first = Op("RELU", "", (2,), (1,))
+    model = Model("m", tensors, [first, Op(op, "", (1, *range(4, len(tensors))), (0,))], (2,), (0,), 0)
     with pytest.raises(TflmBuildError, match=message):
         works(flatbuffer(model))
 
@@ -273,8 +284,9 @@ def test_what_cannot_be_counted_is_an_error(op: str, shapes: list[Any], dtype: s
 def test_odd_shapes_raise_nothing_unexpected(shape: tuple[int, ...]) -> None:
     for op, count in product(workload._MACS, (0, 1, 6, 24)):
         tensors = [Tensor("layer", shape, "float32"), Tensor("odd", (1,), "int16", data=np.zeros(3, np.int8))]
+        tensors.append(Tensor("x", (2,), "int8"))
         model = load(
-            flatbuffer(Model("m", tensors, [Op(op, "", (0, *[1] * count), (0,) * (count > 0))], (0,), (0,), 0))
+            flatbuffer(Model("m", tensors, [Op(op, "", (0, *[1] * count), (0,) * (count > 0))], (2,), (2,), 0))
         )
         model.subgraphs[0].tensors[0].shape = None if shape == () else model.subgraphs[0].tensors[0].shape
         model.subgraphs[0].operators[0].inputs = None if count == 0 else model.subgraphs[0].operators[0].inputs

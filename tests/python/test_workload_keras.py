@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tflm_build.model.workload import LayerWork, layer_work
+from tflm_build.model.layers import describe_layers
+from tflm_build.model.values import Layer
 from tflm_build.passes.canonical import canonicalize
 
 
@@ -23,8 +24,8 @@ def keras_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def works(path: Path) -> tuple[LayerWork, ...]:
-    return layer_work(canonicalize(path.read_bytes()))
+def works(path: Path) -> tuple[Layer, ...]:
+    return describe_layers(canonicalize(path.read_bytes()).graph)
 
 
 def test_blocks_as_in_mobilenet(keras_tflite: Path) -> None:

@@ -9,17 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import (
-    DENSE_DEFINES,
-    MODELS,
-    ROOT,
-    RUNTIME,
-    SANITIZE,
-    c_source,
-    compile_c,
-    run,
-)
-from vendor_tflm import NATIVE, RENAMED, SOURCES, compile_cxx, link, undefined_symbols
+
+from support import ROOT
+from support.tiny_models import DENSE_DEFINES, MODELS, RUNTIME, SANITIZE, c_source, compile_c, run
+from support.vendor_tflm import NATIVE, RENAMED, SOURCES, compile_cxx, link, undefined_symbols
 
 HERE = Path(__file__).parent
 
@@ -34,7 +27,7 @@ def compile_runtime(folder: Path, *flags: str, renamed: str = RENAMED) -> list[P
 def mlperf_like(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the folder of what each model became; see `save_mlperf_like_models.py`."""
     folder = tmp_path_factory.mktemp("models like MLPerf's")
-    script = Path(__file__).with_name("save_mlperf_like_models.py")
+    script = ROOT / "tests" / "support" / "save_mlperf_like_models.py"
     subprocess.run([sys.executable, script, ROOT / "examples" / "hello_world", folder], check=True, capture_output=True)
     converted = {}
     for source in folder.glob("*.tflite"):

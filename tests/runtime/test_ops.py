@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hand_made import Model, Op, Tensor, flatbuffer, flatbuffers, schema
-from tiny_models import run
-from vendor_tflm import compile_cxx, link, undefined_symbols
+
+from support.hand_made import Model, Op, Tensor, flatbuffer, flatbuffers, schema
+from support.tiny_models import run
+from support.vendor_tflm import compile_cxx, link, undefined_symbols
 
 HERE = Path(__file__).parent
 GENERATOR = np.random.default_rng(5)

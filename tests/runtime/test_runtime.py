@@ -10,10 +10,11 @@ import venv
 from pathlib import Path
 
 import pytest
-from tiny_models import (
+
+from support import ROOT
+from support.tiny_models import (
     DENSE_DEFINES,
     MODELS,
-    ROOT,
     RUNTIME,
     SANITIZE,
     SOURCES,

@@ -27,6 +27,7 @@ from tflm_build.cli import end_with_signals, run
 from tflm_build.end_command import one_line_errors
 from tflm_build.errors import TflmBuildError
 from tflm_build.freeze import freeze
+from tflm_build.spelling import CALLER
 
 __all__ = ["main"]
 
@@ -56,6 +57,7 @@ class _Job:
 def main() -> None:
     """Do what the command line says."""
     end_with_signals()
+    os.environ[CALLER] = "bazel"
     words = sys.argv[1:]
     if "--persistent_worker" in words:
         _serve(_JSON in words)

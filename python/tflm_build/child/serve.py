@@ -96,7 +96,7 @@ def _serve(module: str, gigabytes: int) -> None:
     try:
         answer = importlib.import_module(module).run(request)
     except TflmBuildError as error:
-        answer = {"error": str(error), "trace": ""}
+        answer = {"error": error.marked, "trace": ""}
     except MemoryError:
         answer = {"error": f"more than {gigabytes} GB of memory would be needed", "trace": ""}
     except Exception as error:  # noqa: BLE001 - whatever a library raises on a stranger's model ends here

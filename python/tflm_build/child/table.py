@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 __all__ = [
-    "ALL", "CHECK_SHAPES", "COLLECT_SAMPLES", "CONVERT", "FOLLOW_LAYERS", "QUANTIZE", "RUN_LITERT", "RUN_TFLM", "Task",
+    "ALL", "CHECK_HDF5", "CHECK_SHAPES", "COLLECT_SAMPLES", "CONVERT", "FOLLOW_LAYERS", "QUANTIZE", "RUN_LITERT",
+    "RUN_TFLM", "Task",
 ]  # fmt: skip
 
 
@@ -36,9 +37,13 @@ class Task:
 _LITERT: Final = "ai_edge_litert.interpreter"
 _TFLM: Final = "tflite_micro.runtime"
 
+# HDF5 loads a library for a filter that a file names, from folders that a variable names: "::" means none.
+_NO_PLUGINS: Final = MappingProxyType({"HDF5_PLUGIN_PRELOAD": "::"})
+
 # Nothing of the machine may decide the bytes; the rest keeps TensorFlow from talking and from looking for a GPU.
 _TENSORFLOW: Final = MappingProxyType(
     {
+        **_NO_PLUGINS,
         "CUDA_VISIBLE_DEVICES": "-1",
         "KERAS_BACKEND": "tensorflow",
         "PYTHONHASHSEED": "0",
@@ -47,6 +52,7 @@ _TENSORFLOW: Final = MappingProxyType(
     }
 )
 
+CHECK_HDF5: Final = Task("tflm_build.tasks.check_hdf5", "HDF5", 60, 8, environment=_NO_PLUGINS)
 CHECK_SHAPES: Final = Task("tflm_build.tasks.check_shapes", "LiteRT", 20, 8, _LITERT)
 COLLECT_SAMPLES: Final = Task("tflm_build.tasks.collect_samples", "The function", 3600, 32)
 CONVERT: Final = Task("tflm_build.tasks.convert_tensorflow", "TensorFlow", 3600, 16, environment=_TENSORFLOW)
@@ -55,4 +61,4 @@ RUN_TFLM: Final = Task("tflm_build.tasks.run_tflm", "TFLM", 600, 4, _TFLM)
 RUN_LITERT: Final = Task("tflm_build.tasks.run_litert", "LiteRT", 600, 8, _LITERT)
 FOLLOW_LAYERS: Final = Task("tflm_build.tasks.follow_layers", "LiteRT", 600, 8, _LITERT)
 
-ALL: Final = (CHECK_SHAPES, COLLECT_SAMPLES, CONVERT, QUANTIZE, RUN_TFLM, RUN_LITERT, FOLLOW_LAYERS)
+ALL: Final = (CHECK_HDF5, CHECK_SHAPES, COLLECT_SAMPLES, CONVERT, QUANTIZE, RUN_TFLM, RUN_LITERT, FOLLOW_LAYERS)

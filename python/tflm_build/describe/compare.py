@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tflm_build.describe.description import Accuracy, Arena, Description
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.graph import Tensor, write_shape
+from tflm_build.model.values import Tensor, write_shape
 
 __all__ = ["Comparison", "Fact", "Limit", "Measure", "compare", "exceeded", "read_limit"]
 

@@ -1,23 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Describe a model: from its manifest, or from a source that nothing was built of yet."""
+"""A model as inspect and diff see it, and what a manifest has to say for that."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tflm_build.emit.manifest import describe_graph
-from tflm_build.errors import TflmBuildError
-from tflm_build.manifest.read import hold_files, read_content
 from tflm_build.manifest.records import read_record
-from tflm_build.model.graph import Graph, Tensor, read_graph
-from tflm_build.model.layers import Layer, describe_layers
-from tflm_build.model.ops import check_ops, kernels
-from tflm_build.options import Options
-from tflm_build.passes.canonical import Canonical, canonicalize
-from tflm_build.source.read import Source, read_source
-from tflm_build.stages.convert import quantize
+from tflm_build.model.values import Layer, Tensor
 
-__all__ = ["Accuracy", "Arena", "Built", "Description", "Op", "describe"]
+__all__ = ["Accuracy", "Arena", "Built", "Description", "Op", "read_description"]
 
 
 @dataclass(frozen=True)
@@ -120,65 +110,6 @@ class Description:
         return max(live) if live else None
 
 
-def describe(path: str, *, check_files: bool) -> Description:
-    """Describe what a path leads to: a manifest, or any source of a model.
-
-    Args:
-        path: a .json file, or what the option SRC takes.
-        check_files: hold the digests of a manifest against the files beside it.
-
-    Raises:
-        TflmBuildError: it cannot be read, or is not what its name says.
-    """
-    if Path(path).suffix.lower() == ".json":
-        return _describe_manifest(Path(path), check_files=check_files)
-    source = read_source(path)
-    canonical = _canonical(source)
-    graph = read_graph(canonical)
-    counts: dict[str, int] = {}
-    for operator in graph.operators:
-        counts[operator.op] = counts.get(operator.op, 0) + 1
-    content = {
-        "name": Path(source.name).stem,
-        "source": {"kind": source.kind, "bytes": source.size},
-        "model": {"bytes": len(canonical.flatbuffer), "quantization": graph.quantization},
-        "ops": [{"op": op, "count": counts[op], "method": kernels().get(op)} for op in sorted(counts)],
-        **describe_graph(graph, describe_layers(canonical, lacking=True)),
-    }
-    return _describe_content(content, refusal=_refusal(graph), built=None)
-
-
-def _canonical(source: Source) -> Canonical:
-    """Convert a source as it is."""
-    if source.kind == "tflite":
-        return canonicalize(source.data)
-    options = Options(name="model", src=source.location)
-    converted = quantize(options, source, {"CALIBRATION": None, "TEST_DATA": None})
-    return canonicalize(converted.flatbuffer, inputs=converted.inputs, outputs=converted.outputs)
-
-
-def _refusal(graph: Graph) -> str | None:
-    """Return why a model cannot be compiled for TFLM; None: no reason is known."""
-    try:
-        check_ops(graph)
-    except TflmBuildError as error:
-        return str(error)
-    return None
-
-
-def _describe_manifest(path: Path, *, check_files: bool) -> Description:
-    """Describe what was built."""
-    content = read_content(path)
-    try:
-        description = _describe_content(content, refusal=None, built=read_record(Built, content))
-    except ValueError as error:
-        msg = f"MODEL '{path}' is damaged: {error}; convert the model again"
-        raise TflmBuildError(msg) from error
-    if check_files:
-        hold_files(path, content)
-    return description
-
-
 @dataclass(frozen=True)
 class _Source:
     kind: str
@@ -204,7 +135,7 @@ class _Content:
     layers: tuple[Layer, ...]
 
 
-def _describe_content(content: dict[str, Any], *, refusal: str | None, built: Built | None) -> Description:
+def read_description(content: dict[str, Any], *, refusal: str | None, built: Built | None) -> Description:
     """Describe a manifest, or what would go into one.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Final
 
 from tflm_build.describe.quantity import read_quantity
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.workload import LayerWork
+from tflm_build.model.values import Layer
 
 __all__ = ["Conditions", "Estimate", "Rate", "estimate", "rates", "read_conditions"]
 
@@ -170,7 +170,7 @@ def read_conditions(
     )
 
 
-def estimate(layers: Sequence[LayerWork], conditions: Conditions) -> Estimate:
+def estimate(layers: Sequence[Layer], conditions: Conditions) -> Estimate:
     """Multiply each layer's multiply-accumulates by the cycles that one was measured to take."""
     known = {
         rate.family: rate for rate in rates() if (rate.core, rate.kernels) == (conditions.core, conditions.kernels)

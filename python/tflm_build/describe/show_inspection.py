@@ -11,8 +11,7 @@ from tflm_build.describe.description import Description
 from tflm_build.describe.estimate import Estimate
 from tflm_build.describe.quantity import write_quantity
 from tflm_build.escape import escape
-from tflm_build.model.graph import Tensor, write_shape
-from tflm_build.model.layers import End, Layer
+from tflm_build.model.values import Layer, LayerTensor, Tensor, write_shape
 from tflm_build.table import show_table
 
 __all__ = ["show_inspection"]
@@ -93,7 +92,7 @@ def _layer(index: int, layer: Layer, lacking: set[str]) -> list[str]:
     return [*cells, macs, f"{layer.weight_bytes:,}", live]
 
 
-def _ends(ends: list[End] | tuple[End, ...]) -> str:
+def _ends(ends: list[LayerTensor] | tuple[LayerTensor, ...]) -> str:
     """Write the shapes of tensors."""
     return " + ".join(write_shape(end.shape) for end in ends)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["C_TYPES", "array_initializer", "byte_rows", "comment_text", "float_literal", "string_literal"]
+from tflm_build.arrays import Array
 
-Array = np.ndarray[Any, Any]
+__all__ = ["C_TYPES", "array_initializer", "byte_rows", "comment_text", "float_literal", "string_literal"]
 
 C_TYPES = {
     "float32": "float", "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",

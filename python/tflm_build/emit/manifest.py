@@ -6,12 +6,11 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
-from tflm_build.emit.sources import Shipment
-from tflm_build.model.graph import Graph, Tensor
-from tflm_build.model.layers import Layer
+from tflm_build.emit.shipment import Shipment
+from tflm_build.manifest.schema import SCHEMA_VERSION, describe_model
 from tflm_build.model.ops import UsedOp
 from tflm_build.model.weights import Weights
 from tflm_build.options import Options
@@ -22,10 +21,7 @@ from tflm_build.stages.activations import Activation
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.measure import INTERPRETER_SIZE
 
-__all__ = ["SCHEMA_VERSION", "describe_graph", "manifest"]
-
-SCHEMA_VERSION: Final = 1
-"""Raised when a field changes its meaning or goes away."""
+__all__ = ["manifest"]
 
 
 def manifest(
@@ -65,13 +61,13 @@ def manifest(
         "versions": dict(versions),
         "model": {
             "bytes": len(shipment.flatbuffer),
-            "bytes_before": len(converted.flatbuffer),
+            "bytes_before": converted.bytes_before,
             "quantization": graph.quantization,
             "sha256": hashlib.sha256(shipment.flatbuffer).hexdigest(),
             "crc32": f"{shipment.crc32:08x}",
         },
         "ops": [_op(used) for used in shipment.ops],
-        **describe_graph(graph, shipment.work),
+        **describe_model(graph.inputs, graph.outputs, shipment.work),
         "activations": {
             "samples": shipment.activations.samples,
             "layers": [_activation(layer) for layer in shipment.activations.layers],
@@ -106,25 +102,6 @@ def manifest(
     # Numbers stand in one line. No text looks like a list of them: JSON writes the end of a line in it as \\n.
     text = re.sub(r"\[\n[-+.e0-9,\s]+\]", lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text)
     return (text + "\n").encode()
-
-
-def describe_graph(graph: Graph, layers: Sequence[Layer]) -> dict[str, Any]:
-    """Return what the manifest says of any model, built or not: its ends and layers."""
-    return {
-        "inputs": [_tensor(tensor) for tensor in graph.inputs],
-        "outputs": [_tensor(tensor) for tensor in graph.outputs],
-        "layers": [_layer(layer) for layer in layers],
-        "macs": sum(layer.macs for layer in layers),
-    }
-
-
-def _layer(layer: Layer) -> dict[str, Any]:
-    """Describe a layer."""
-    ends = {
-        kind: [{**dataclasses.asdict(end), "shape": list(end.shape)} for end in group]
-        for kind, group in (("inputs", layer.inputs), ("outputs", layer.outputs))
-    }
-    return {**dataclasses.asdict(layer), **ends}
 
 
 def _options(options: Options) -> dict[str, Any]:
@@ -199,18 +176,6 @@ def _activation(layer: Activation) -> dict[str, Any]:
 def _weights(weights: Weights) -> dict[str, Any]:
     """Describe how a constant is distributed."""
     return dataclasses.asdict(weights) | {"low": _rounded(weights.low), "high": _rounded(weights.high)}
-
-
-def _tensor(tensor: Tensor) -> dict[str, Any]:
-    """Describe an input or output."""
-    return {
-        "name": tensor.name,
-        "type": tensor.type,
-        "shape": list(tensor.shape),
-        "bytes": tensor.bytes,
-        "scale": float(f"{tensor.scale:.9g}"),
-        "zero_point": tensor.zero_point,
-    }
 
 
 def _finite(number: float | None) -> float | None:

@@ -2,78 +2,23 @@
 """Write what firmware compiles: data, header, descriptor, op registration and golden vectors, from templates."""
 
 import io
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from string import Template
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.emit.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
-from tflm_build.model.graph import Graph, Tensor
-from tflm_build.model.layers import Layer
-from tflm_build.model.ops import UsedOp
-from tflm_build.model.weights import Weights
-from tflm_build.stages.activations import Activations
-from tflm_build.stages.arena import Arrangement
-from tflm_build.stages.golden import GoldenInputs
+from tflm_build.emit.shipment import Shipment
+from tflm_build.model.values import Tensor
 from tflm_build.stages.measure import INTERPRETER_SIZE
-from tflm_build.stages.prove import Proof
 
-__all__ = ["EMITTED", "Shipment", "emit_sources"]
-
-EMITTED = {
-    "tflite": ".tflite", "header": ".h", "model": ".c", "data": "_data.c", "assembly": "_data.S", "ops": "_ops.cc",
-    "golden-header": "_golden.h", "golden": "_golden.c", "golden-arrays": "_golden.npz", "arena": ".arena",
-    "manifest": ".json", "report": ".html",
-}  # fmt: skip
-"""What follows the model's name in each file that can be emitted alone."""
-
-Array = np.ndarray[Any, Any]
+__all__ = ["emit_sources"]
 
 _HELPED: Final = frozenset({"int8", "uint8", "int16"})  # types that stand for real numbers
-
-
-@dataclass(frozen=True)
-class Shipment:
-    """All that the stages found about one model, and where it came from.
-
-    Attributes:
-        name: of the model, which its files begin with.
-        symbol: what its C symbols begin with.
-        embed, section, align: how and where the data lies; see Options.
-        provenance: lines that say what the files were made from and with.
-        random_golden: True where the golden inputs are random.
-    """
-
-    name: str
-    symbol: str
-    embed: str
-    section: str | None
-    align: int
-    provenance: tuple[str, ...]
-    random_golden: bool
-    graph: Graph
-    ops: tuple[UsedOp, ...]
-    golden: GoldenInputs
-    arranged: Arrangement
-    proof: Proof
-    work: tuple[Layer, ...]
-    weights: tuple[Weights, ...]
-    activations: Activations
-
-    @property
-    def flatbuffer(self) -> bytes:
-        """The model that is shipped."""
-        return self.arranged.flatbuffer
-
-    @property
-    def crc32(self) -> int:
-        """CRC-32 (IEEE 802.3) of the flatbuffer."""
-        return zlib.crc32(self.flatbuffer)
 
 
 def emit_sources(shipment: Shipment) -> dict[str, bytes]:

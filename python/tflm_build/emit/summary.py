@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tflm_build.emit.sources import Shipment
+from tflm_build.emit.shipment import Shipment
 from tflm_build.escape import escape
 from tflm_build.stages.arena import Arrangement
 from tflm_build.stages.convert import Converted
@@ -24,7 +24,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
         converted: the flatbuffer as the converter wrote it, and what the calibration data is like.
     """
     arranged, proof = shipment.arranged, shipment.proof
-    measured, flash, before = arranged.measured, len(shipment.flatbuffer), len(converted.flatbuffer)
+    measured, flash, before = arranged.measured, len(shipment.flatbuffer), converted.bytes_before
     differences = ", ".join(f"{difference:g}" for difference in proof.difference)
     passing = measured.smallest_arena - measured.head - measured.tail
     parts = f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.arrays import Array, distance, equal
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.errors import TflmBuildError
@@ -13,8 +14,6 @@ from tflm_build.manifest.read import Manifest
 from tflm_build.source.read_samples import read_samples
 
 __all__ = ["verify_vectors"]
-
-Array = np.ndarray[Any, Any]
 
 _END: Final = "_golden.npz"
 
@@ -76,13 +75,9 @@ def _compare(output: int, got: Array, wanted: Array, allowed: float, who: str) -
     if (got.dtype, got.shape) != (wanted.dtype, wanted.shape):
         msg = f"output {output} is {got.dtype}{list(got.shape[1:])}; expected {wanted.dtype}{list(wanted.shape[1:])}"
         raise TflmBuildError(msg)
-    same = got == wanted
-    if got.dtype.kind == "f":
-        same |= np.isnan(got) & np.isnan(wanted)
-    with np.errstate(invalid="ignore"):  # infinite numbers have no distance
-        distance = np.where(same, 0.0, np.abs(got.astype(np.float64) - wanted.astype(np.float64)))
+    away = distance(got, wanted)
     # Two int64 can be other numbers and the same float64; a NaN is too far from every number.
-    wrong = ~same & ~((distance > 0) & (distance <= allowed))
+    wrong = ~equal(got, wanted) & ~((away > 0) & (away <= allowed))
     if wrong.any():
         place = tuple(int(each[0]) for each in np.nonzero(wrong))
         element = int(np.ravel_multi_index(place[1:], wrong.shape[1:])) if wrong.ndim > 1 else 0

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.emit.manifest import SCHEMA_VERSION
 from tflm_build.errors import TflmBuildError
+from tflm_build.manifest.schema import SCHEMA_VERSION
 
-__all__ = ["Manifest", "find_manifest", "hold_files", "read_content", "read_manifest"]
+__all__ = ["Manifest", "find_manifest", "hold_files", "is_manifest", "read_content", "read_manifest"]
 
 _MAX_BYTES: Final = 256 << 20  # of a file beside it, and of itself
+_MAX_LOOKED_AT: Final = 32 << 20  # of a file of JSON that may be a manifest
 _PARENTS: Final = 2  # folders above the image in which a manifest is looked for
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _FILE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")  # what convert emits; it leads nowhere else
@@ -98,6 +99,24 @@ def find_manifest(model: str, image: Path) -> Path:
         "the manifest"
     )
     raise TflmBuildError(msg)
+
+
+def is_manifest(path: Path) -> bool:
+    """Say whether a file is a manifest, of whatever version: a folder of a build has many other files of JSON.
+
+    One that is cut off cannot be parsed; it counts where it has keys that a manifest begins with.
+    """
+    try:
+        if path.stat().st_size > _MAX_LOOKED_AT:
+            return False
+        text = path.read_bytes()
+    except OSError:
+        return False
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return all(f'"{key}": '.encode() in text for key in ("activations", "arena", "calibration"))
+    return isinstance(content, dict) and {"schema_version", "name", "model", "files"} <= content.keys()
 
 
 def read_content(path: Path) -> dict[str, Any]:

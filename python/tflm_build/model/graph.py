@@ -1,163 +1,211 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model as the later stages see it: tensors and operators as plain values."""
+"""The one reader of a model's operators and operands: all later stages see them as plain values."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.flatbuffer import indices, load, op_name, tensor_type_name
-from tflm_build.passes.canonical import Canonical
+from tflm_build.model.flatbuffer import indices, op_name, tensor_type_name
+from tflm_build.model.types import INTERFACE, TYPES, bytes_of
+from tflm_build.model.values import Tensor
 
-__all__ = ["Graph", "Operand", "Operator", "Tensor", "read_graph", "write_shape"]
+__all__ = ["Graph", "Operand", "Operator", "Subgraph", "read_graph"]
 
-_DTYPES = {
-    "float32": np.float32, "int8": np.int8, "uint8": np.uint8, "int16": np.int16, "int32": np.int32,
-    "int64": np.int64, "bool": np.bool_,
-}  # fmt: skip
+_NONE: Array = np.zeros(0)
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of the model. `real = scale * (element - zero_point)`; scale 0: not quantized."""
-
-    name: str
-    type: str
-    shape: tuple[int, ...]
-    scale: float
-    zero_point: int
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The element type, as numpy's."""
-        return np.dtype(_DTYPES[self.type])
-
-    @property
-    def bytes(self) -> int:
-        """Size of one tensor."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operand:
-    """What an operator reads or writes.
+    """A tensor of a subgraph.
 
     Attributes:
+        place: its index in the subgraph.
         type: the element type's name in the schema.
-        constant: whether the model holds the data.
-        scales: how many it is quantized with: more than one for a scale per channel.
+        shape: its sizes.
+        buffer: the index of its data: tensors with the same one share it.
+        data: the data that the model holds, as bytes of an array; None: it is written while the model runs.
+        scales: what it is quantized with: none, one, or one per channel.
+        zero_points: as many.
+        variable: whether it keeps its elements from one run to the next.
     """
 
+    place: int
     type: str
-    constant: bool
-    scales: int
+    shape: tuple[int, ...]
+    buffer: int
+    data: Any
+    scales: Array
+    zero_points: Array
+    variable: bool
+
+    @property
+    def constant(self) -> bool:
+        """Whether the model holds the data."""
+        return self.data is not None
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int | None:
+        """Size; None for elements of no fixed size."""
+        return bytes_of(self.elements, self.type) if self.type in TYPES else None
+
+    @property
+    def array(self) -> Array | None:
+        """The data as a flat array; None where there is none, or of a type that numpy lacks."""
+        dtype = TYPES[self.type].dtype if self.type in TYPES else None
+        if self.data is None or dtype is None:
+            return None
+        content = bytes(self.data)
+        return np.frombuffer(content[: len(content) // dtype.itemsize * dtype.itemsize], dtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operator:
-    """One operator: its name in the schema (or the custom op's own) and its layer's name in the source."""
+    """One operator.
+
+    Attributes:
+        op: its name in the schema, or the custom op's own.
+        layer: its layer's name in the source.
+        options: what the schema's object API unpacks its options to.
+        inputs: what it reads; None stands for an optional input that is left out.
+        outputs: what it writes.
+    """
 
     op: str
     layer: str
-    reads: tuple[Operand, ...]
-    writes: tuple[Operand, ...]
+    options: Any
+    inputs: tuple[Operand | None, ...]
+    outputs: tuple[Operand, ...]
+
+    @property
+    def reads(self) -> tuple[Operand, ...]:
+        """The inputs that are there."""
+        return tuple(operand for operand in self.inputs if operand is not None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Subgraph:
+    """A subgraph: all its tensors, the places of its inputs and outputs among them, and its operators."""
+
+    operands: tuple[Operand, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    operators: tuple[Operator, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
-    """Inputs and outputs of the model, and the operators of all its subgraphs, in the order of the flatbuffer."""
+    """Inputs and outputs of the model, and its subgraphs in the order of the flatbuffer; the first is run."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    operators: tuple[Operator, ...]
+    subgraphs: tuple[Subgraph, ...]
+
+    @cached_property
+    def operators(self) -> tuple[Operator, ...]:
+        """The operators of all subgraphs."""
+        return tuple(operator for subgraph in self.subgraphs for operator in subgraph.operators)
 
     @property
     def quantization(self) -> str:
         """Say what the operators compute with: none (float32), int8, int16x8, or mixed."""
         computing = [operator for operator in self.operators if operator.op not in {"QUANTIZE", "DEQUANTIZE"}]
-        operands = [operand for operator in computing for operand in (*operator.reads, *operator.writes)]
+        operands = [operand for operator in computing for operand in (*operator.reads, *operator.outputs)]
         types = {operand.type for operand in operands if not operand.constant} & {"float32", "int8", "uint8", "int16"}
         if types <= {"float32"}:
             return "none"
         return {frozenset({"int8"}): "int8", frozenset({"int16"}): "int16x8"}.get(frozenset(types), "mixed")
 
 
-def write_shape(shape: Sequence[int]) -> str:
-    """Write a shape for people."""
-    return "x".join(map(str, shape)) or "scalar"
+def read_graph(
+    tree: Any, layers: tuple[tuple[str, ...], ...], inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> Graph:
+    """Read an unpacked model.
 
-
-def read_graph(canonical: Canonical) -> Graph:
-    """Read a canonical model.
+    Args:
+        tree: what the flatbuffer unpacks to.
+        layers: per subgraph, per operator: the name of its layer.
+        inputs: names of the model's inputs.
+        outputs: names of the model's outputs.
 
     Raises:
         TflmBuildError: an input or output has a type or shape that firmware cannot pass.
     """
-    model = load(canonical.flatbuffer)
-    main = model.subgraphs[0]
-    inputs, outputs = indices(main.inputs), indices(main.outputs)
-    if not inputs or not outputs:
-        msg = f"the model has {len(inputs)} inputs and {len(outputs)} outputs; at least one of each is needed"
+    subgraphs = tuple(_subgraph(tree, subgraph, names) for subgraph, names in zip(tree.subgraphs, layers, strict=True))
+    main = subgraphs[0]
+    if not main.inputs or not main.outputs:
+        msg = f"the model has {len(main.inputs)} inputs and {len(main.outputs)} outputs; at least one of each is needed"
         raise TflmBuildError(msg)
     return Graph(
-        inputs=tuple(_tensor(main.tensors[i], name) for i, name in zip(inputs, canonical.inputs, strict=True)),
-        outputs=tuple(_tensor(main.tensors[i], name) for i, name in zip(outputs, canonical.outputs, strict=True)),
-        operators=tuple(
+        tuple(_interface(main.operands[place], name) for place, name in zip(main.inputs, inputs, strict=True)),
+        tuple(_interface(main.operands[place], name) for place, name in zip(main.outputs, outputs, strict=True)),
+        subgraphs,
+    )
+
+
+def _subgraph(tree: Any, subgraph: Any, layers: tuple[str, ...]) -> Subgraph:
+    """Read a subgraph."""
+    operands = tuple(_operand(tree, place, tensor) for place, tensor in enumerate(subgraph.tensors or []))
+    return Subgraph(
+        operands,
+        tuple(indices(subgraph.inputs)),
+        tuple(indices(subgraph.outputs)),
+        tuple(
             Operator(
-                op=op_name(model.operatorCodes[operator.opcodeIndex]),
+                op=op_name(tree.operatorCodes[operator.opcodeIndex]),
                 layer=layer,
-                reads=_operands(model, subgraph, operator.inputs),
-                writes=_operands(model, subgraph, operator.outputs),
+                options=operator.builtinOptions,
+                inputs=tuple(None if place == -1 else operands[place] for place in indices(operator.inputs)),
+                outputs=tuple(operands[place] for place in indices(operator.outputs)),
             )
-            for subgraph, layers in zip(model.subgraphs, canonical.layers, strict=True)
             for operator, layer in zip(subgraph.operators or [], layers, strict=True)
         ),
     )
 
 
-def _operands(model: Any, subgraph: Any, ends: Any) -> tuple[Operand, ...]:
-    """Read what an operator reads or writes; -1 stands for an optional input that is left out."""
-    tensors = [subgraph.tensors[index] for index in indices(ends) if index != -1]
-    return tuple(
-        Operand(
-            type=tensor_type_name(tensor.type),
-            constant=model.buffers[tensor.buffer].data is not None,
-            scales=0 if tensor.quantization is None else len(tensor.quantization.scale),
-        )
-        for tensor in tensors
+def _operand(tree: Any, place: int, tensor: Any) -> Operand:
+    """Read a tensor; data of no bytes is none."""
+    data = tree.buffers[tensor.buffer].data
+    parameters = tensor.quantization
+    scales = None if parameters is None else parameters.scale
+    zero_points = None if parameters is None else parameters.zeroPoint
+    return Operand(
+        place=place,
+        type=tensor_type_name(tensor.type),
+        shape=tuple(indices(tensor.shape)),
+        buffer=tensor.buffer,
+        data=data if data is not None and len(data) else None,
+        scales=_NONE if scales is None else np.asarray(scales),
+        zero_points=_NONE if zero_points is None else np.asarray(zero_points),
+        variable=bool(tensor.isVariable),
     )
 
 
-def _tensor(tensor: Any, name: str) -> Tensor:
-    """Read one input or output."""
-    kind = tensor_type_name(tensor.type)
-    if kind not in _DTYPES:
-        msg = f"tensor '{name}' has elements of {kind}; allowed: {', '.join(_DTYPES)}; change the model's signature"
+def _interface(operand: Operand, name: str) -> Tensor:
+    """Return an input or output as firmware sees it."""
+    kind, shape = operand.type, operand.shape
+    if kind not in INTERFACE:
+        msg = f"tensor '{name}' has elements of {kind}; allowed: {', '.join(INTERFACE)}; change the model's signature"
         raise TflmBuildError(msg)
-    shape = tuple(indices(tensor.shape))
     if any(size < 1 for size in shape):
         msg = f"tensor '{name}' has shape {shape}; TFLM needs fixed, positive sizes; fix the model's input shape"
         raise TflmBuildError(msg)
-    scale, zero_point = _quantization(tensor, name)
-    result = Tensor(name, kind, shape, scale, zero_point)
-    if scale and result.dtype.kind in "iu":
-        limits = np.iinfo(result.dtype)
-        if not limits.min <= zero_point <= limits.max:
-            msg = f"tensor '{name}' has zero point {zero_point}; allowed for {kind}: {limits.min} to {limits.max}"
-            raise TflmBuildError(msg)
-    return result
-
-
-def _quantization(tensor: Any, name: str) -> tuple[float, int]:
-    """Return scale and zero point; (0, 0) for a tensor that is not quantized."""
-    parameters = tensor.quantization
-    if parameters is None:
-        return 0.0, 0
-    scale = float(parameters.scale[0])
-    if not (np.isfinite(scale) and scale > 0):
+    scale = float(operand.scales[0]) if len(operand.scales) else 0.0
+    if len(operand.scales) and not (np.isfinite(scale) and scale > 0):
         msg = f"tensor '{name}' has scale {scale}; a positive, finite number is allowed; convert the model again"
         raise TflmBuildError(msg)
-    zero_points = parameters.zeroPoint
-    return scale, int(zero_points[0]) if zero_points is not None and len(zero_points) else 0
+    zero_point = int(operand.zero_points[0]) if scale and len(operand.zero_points) else 0
+    lowest, highest = TYPES[kind].zero_points
+    if scale and kind in {"int8", "uint8", "int16", "int32"} and not lowest <= zero_point <= highest:
+        msg = f"tensor '{name}' has zero point {zero_point}; allowed for {kind}: {lowest} to {highest}"
+        raise TflmBuildError(msg)
+    return Tensor(name, kind, shape, scale, zero_point)

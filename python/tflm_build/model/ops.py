@@ -72,7 +72,7 @@ def check_ops(graph: Graph) -> tuple[UsedOp, ...]:
             count=len(used[op]),
             method=methods[op],
             kernel=typed_kernel(op, used[op]),
-            per_channel=any(operand.scales > 1 for operator in used[op] for operand in operator.reads),
+            per_channel=any(len(operand.scales) > 1 for operator in used[op] for operand in operator.reads),
         )
         for op in sorted(used)
     )
@@ -81,7 +81,7 @@ def check_ops(graph: Graph) -> tuple[UsedOp, ...]:
 def _check_types(operator: Operator, where: str) -> None:
     """Refuse what TFLM's kernels do not compute with, whatever they say themselves."""
     reads = operator.reads
-    if any(operand.type == "float16" for operand in (*reads, *operator.writes)):
+    if any(operand.type == "float16" for operand in (*reads, *operator.outputs)):
         msg = f"{where} has float16 weights, which TFLM cannot run; convert without float16, or quantize to int8"
         raise TflmBuildError(msg)
     weights = any(operand.constant and operand.type in {"int4", "int8", "uint8"} for operand in reads)
@@ -89,6 +89,6 @@ def _check_types(operator: Operator, where: str) -> None:
     if weights and floats and operator.op != "DEQUANTIZE":
         msg = (
             f"{where} has int8 weights under float32 activations: a hybrid (dynamic-range) model, which TFLM cannot "
-            "run; pass the float model with QUANTIZE int8"
+            "run; pass the float model with `QUANTIZE` int8"
         )
         raise TflmBuildError(msg)

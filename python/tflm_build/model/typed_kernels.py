@@ -66,7 +66,7 @@ def typed_kernel(op: str, operators: Iterable[Operator]) -> TypedKernel | None:
 def _signature(operator: Operator) -> str:
     """Return the element types of what is read and written, repetitions left out; so are biases, shapes and axes."""
     types: list[str] = []
-    for operand in (*operator.reads, *operator.writes):
+    for operand in (*operator.reads, *operator.outputs):
         if operand.type not in {"int32", "int64", *types[-1:]}:
             types.append(operand.type)
     return " ".join(types)

@@ -2,12 +2,11 @@
 """Count how the weights of a model are distributed."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from tflm_build.model.flatbuffer import indices, load, tensor_type_name
-from tflm_build.passes.canonical import Canonical
+from tflm_build.model.graph import Graph, Operand
 
 __all__ = ["Weights", "weight_distributions"]
 
@@ -21,7 +20,7 @@ _BINS: Final = 32
 """A whole number of int8's values falls into each."""
 
 # Biases, shapes and axes have other types. A quantized model may keep a float table, a float one has nothing else.
-_TYPES: Final = {"int8": "i1", "uint8": "u1", "int16": "<i2", "float32": "<f4"}
+_TYPES: Final = frozenset({"int8", "uint8", "int16", "float32"})
 
 
 @dataclass(frozen=True)
@@ -48,48 +47,34 @@ class Weights:
     at_limit: int
 
 
-def weight_distributions(canonical: Canonical) -> tuple[Weights, ...]:
-    """Describe the largest constants that layers compute with, in the order of the layers.
-
-    Raises:
-        TflmBuildError: the bytes are not a TensorFlow Lite model.
-    """
-    model = load(canonical.flatbuffer)
+def weight_distributions(graph: Graph) -> tuple[Weights, ...]:
+    """Describe the largest constants that layers compute with, in the order of the layers."""
     found: dict[int, Weights] = {}
-    layer = 0
-    for subgraph in model.subgraphs:
-        for operator in subgraph.operators or []:
-            for index in indices(operator.inputs):
-                tensor = subgraph.tensors[index] if index != -1 else None
-                if tensor is not None and tensor.buffer not in found:
-                    weights = _describe(layer, tensor, model.buffers[tensor.buffer].data)
-                    if weights is not None:
-                        found[tensor.buffer] = weights
-            layer += 1
+    for layer, operator in enumerate(graph.operators):
+        for operand in operator.reads:
+            if operand.buffer not in found:
+                weights = _describe(layer, operand)
+                if weights is not None:
+                    found[operand.buffer] = weights
     largest = sorted(found.values(), key=lambda weights: -sum(weights.counts))[:_MOST]
     return tuple(sorted(largest, key=lambda weights: weights.layer))
 
 
-def _describe(layer: int, tensor: Any, data: Any) -> Weights | None:
+def _describe(layer: int, operand: Operand) -> Weights | None:
     """Describe one tensor; None for what is no constant, or no weights."""
-    kind = tensor_type_name(tensor.type)
-    if data is None or kind not in _TYPES:
+    elements = operand.array if operand.type in _TYPES else None
+    if elements is None:
         return None
-    width = np.dtype(_TYPES[kind]).itemsize
-    elements = np.frombuffer(bytes(data)[: len(data) // width * width], _TYPES[kind])
-    shape = tuple(indices(tensor.shape))
     elements = elements[np.isfinite(elements)]
     if len(elements) < _FEWEST:
         return None
     low, high, zero, at_limit = float(elements.min()), float(elements.max()), 0, 0
-    if kind != "float32":
-        limits = np.iinfo(_TYPES[kind])
-        zero_points = indices(tensor.quantization.zeroPoint) if tensor.quantization is not None else []
-        zero = zero_points[0] if zero_points else 0
+    if operand.type != "float32":
+        limits = np.iinfo(elements.dtype)
+        zero = int(operand.zero_points[0]) if len(operand.zero_points) else 0
         at_limit = int(np.count_nonzero((elements <= limits.min + (limits.min < 0)) | (elements == limits.max)))
         if limits.bits == 8:  # noqa: PLR2004
             low, high = float(limits.min), float(limits.max + 1)
     counts, _ = np.histogram(elements, _BINS, (low, high))
-    return Weights(
-        layer, kind, shape, low, high, tuple(map(int, counts)), int(np.count_nonzero(elements == zero)), at_limit
-    )
+    zeros = int(np.count_nonzero(elements == zero))
+    return Weights(layer, operand.type, operand.shape, low, high, tuple(map(int, counts)), zeros, at_limit)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count what each layer of a model costs: multiply-accumulates, parameters and bytes.
+"""Count the multiply-accumulates of each layer.
 
 A multiply-accumulate (MAC) is one multiplication of a sum of products: of a convolution, a matrix product, a recurrent
 cell, a filter bank or a Fourier transform. Ops that take each element by itself (activation functions, MUL and ADD too,
@@ -11,7 +11,7 @@ TRANSPOSE_CONV crops away, count; what a faster algorithm saves does not. Each s
 often IF, WHILE or CALL_ONCE runs them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
@@ -19,105 +19,31 @@ from typing import Any, Final
 import numpy as np
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.flatbuffer import load, op_name, tensor_type_name
-from tflm_build.passes.canonical import Canonical
+from tflm_build.model.graph import Operand, Operator
+from tflm_build.model.types import TYPES
 
-__all__ = ["LayerWork", "layer_work"]
-
-# Bits of one element, of the types that TFLM knows. A resource is the number of a variable.
-_BITS: Final = {
-    "bool": 8, "resource": 32, "int4": 4, "int8": 8, "int16": 16, "int32": 32, "int64": 64, "uint8": 8, "uint16": 16,
-    "uint32": 32, "uint64": 64, "float16": 16, "bfloat16": 16, "float32": 32, "float64": 64, "complex64": 64,
-    "complex128": 128,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class LayerWork:
-    """What one operator costs.
-
-    Attributes:
-        op: name in the schema, or the custom op's own.
-        layer: name of the layer in the source.
-        macs: multiply-accumulates, as this module defines them.
-        parameters: elements of the constants that it reads, shapes and axes among them.
-        weight_bytes: bytes of these constants; of those that several operators read, at the first only.
-        activation_bytes: bytes of all other tensors that it reads or writes.
-    """
-
-    op: str
-    layer: str
-    macs: int
-    parameters: int
-    weight_bytes: int
-    activation_bytes: int
-
-
-def layer_work(canonical: Canonical, *, lacking: bool = False) -> tuple[LayerWork, ...]:
-    """Count the work of every operator of all subgraphs, in the order of the flatbuffer.
-
-    Args:
-        canonical: the model.
-        lacking: give 0 multiply-accumulates to an operator that TFLM lacks, instead of refusing it.
-
-    Raises:
-        TflmBuildError: an operator is unknown, or has tensors of which its work cannot be told.
-    """
-    model = load(canonical.flatbuffer)
-    counted: set[int] = set()
-    works = []
-    for subgraph, layers in zip(model.subgraphs, canonical.layers, strict=True):
-        for operator, layer in zip(subgraph.operators or [], layers, strict=True):
-            node = _read(model, subgraph, operator, layer)
-            macs = _MACS.get(node.op, _none if lacking else None)
-            if macs is None:
-                msg = "no count of its work is known"
-                raise node.error(msg, "replace the layer by ops that TFLM has")
-            constants = [tensor for tensor in node.tensors if tensor.data is not None]
-            fresh = {tensor.buffer: len(tensor.data) for tensor in constants if tensor.buffer not in counted}
-            counted.update(fresh)
-            works.append(
-                LayerWork(
-                    op=node.op,
-                    layer=layer,
-                    macs=macs(node),
-                    parameters=sum(tensor.elements for tensor in constants),
-                    weight_bytes=sum(fresh.values()),
-                    activation_bytes=sum(node.bytes(tensor) for tensor in node.tensors if tensor.data is None),
-                )
-            )
-    return tuple(works)
-
-
-@dataclass(frozen=True, eq=False)
-class _Tensor:
-    """A tensor; data, as bytes of an array, where it is constant."""
-
-    type: str
-    shape: tuple[int, ...]
-    buffer: int
-    data: Any
-
-    @property
-    def elements(self) -> int:
-        """Return the number of elements."""
-        return prod(self.shape)
+__all__ = ["count_macs", "size_of"]
 
 
 @dataclass(frozen=True, eq=False)
 class _Node:
-    """An operator and its tensors. `tensors` has each once; an input that was left out is None."""
+    """An operator, and what its count of work needs of it."""
 
-    op: str
-    layer: str
-    options: Any
-    inputs: tuple[_Tensor | None, ...]
-    outputs: tuple[_Tensor, ...]
-    tensors: tuple[_Tensor, ...]
+    operator: Operator
+
+    @property
+    def options(self) -> Any:
+        """Return the operator's options."""
+        return self.operator.options
+
+    @property
+    def inputs(self) -> tuple[Operand | None, ...]:
+        """Return what it reads."""
+        return self.operator.inputs
 
     def error(self, problem: str, remedy: str = "convert the model again") -> TflmBuildError:
         """Return an error that names the layer."""
-        return TflmBuildError(f"layer '{self.layer}' with the op {self.op}: {problem}; {remedy}")
+        return TflmBuildError(f"layer '{self.operator.layer}' with the op {self.operator.op}: {problem}; {remedy}")
 
     def input(self, index: int, *, rank: int) -> tuple[int, ...]:
         """Return the shape of an input that has at least so many dimensions."""
@@ -125,16 +51,16 @@ class _Node:
 
     def output(self, *, rank: int = 0) -> tuple[int, ...]:
         """Return the shape of the first output."""
-        return self._shape("output", self.outputs, 0, rank)
+        return self._shape("output", self.operator.outputs, 0, rank)
 
-    def bytes(self, tensor: _Tensor) -> int:
+    def bytes(self, tensor: Operand) -> int:
         """Return the size of a tensor."""
-        if tensor.type not in _BITS:
-            msg = f"got elements of {tensor.type}; allowed: {', '.join(_BITS)}"
+        if tensor.bytes is None:
+            msg = f"got elements of {tensor.type}; allowed: {', '.join(TYPES)}"
             raise self.error(msg)
-        return (tensor.elements * _BITS[tensor.type] + 7) // 8
+        return tensor.bytes
 
-    def _shape(self, kind: str, tensors: tuple[_Tensor | None, ...], index: int, rank: int) -> tuple[int, ...]:
+    def _shape(self, kind: str, tensors: Sequence[Operand | None], index: int, rank: int) -> tuple[int, ...]:
         tensor = next(iter(tensors[index : index + 1]), None)
         if tensor is None or len(tensor.shape) < rank:
             got = "none" if tensor is None else f"the shape {tensor.shape}"
@@ -143,34 +69,35 @@ class _Node:
         return tensor.shape
 
 
-def _read(model: Any, subgraph: Any, operator: Any, layer: str) -> _Node:
-    """Read an operator and its tensors.
+def count_macs(operator: Operator, *, lacking: bool = False) -> int:
+    """Return the multiply-accumulates of an operator.
+
+    Args:
+        operator: of any subgraph.
+        lacking: give 0 to an operator that TFLM lacks, instead of refusing it.
 
     Raises:
-        TflmBuildError: a shape has sizes that are not fixed.
+        TflmBuildError: the operator is unknown, or has tensors of which its work cannot be told.
     """
-    inputs, outputs = ([] if ends is None else ends.tolist() for ends in (operator.inputs, operator.outputs))
-    tensors: dict[int, _Tensor] = {}
-    for index in (*inputs, *outputs):
-        if index != -1:
-            tensor = subgraph.tensors[index]
-            shape = () if tensor.shape is None else tuple(tensor.shape.tolist())
-            data = model.buffers[tensor.buffer].data
-            constant = data is not None and len(data) > 0
-            tensors[index] = _Tensor(tensor_type_name(tensor.type), shape, tensor.buffer, data if constant else None)
-    node = _Node(
-        op=op_name(model.operatorCodes[operator.opcodeIndex]),
-        layer=layer,
-        options=operator.builtinOptions,
-        inputs=tuple(tensors.get(index) for index in inputs),
-        outputs=tuple(tensors[index] for index in outputs),
-        tensors=tuple(tensors.values()),
-    )
-    for tensor in node.tensors:
+    node = _Node(operator)
+    for tensor in (*operator.reads, *operator.outputs):
         if any(size < 0 for size in tensor.shape):
             msg = f"got a tensor of shape {tensor.shape}; fixed sizes are needed"
             raise node.error(msg, "fix the model's input shape")
-    return node
+    macs = _MACS.get(operator.op, _none if lacking else None)
+    if macs is None:
+        msg = "no count of its work is known"
+        raise node.error(msg, "replace the layer by ops that TFLM has")
+    return macs(node)
+
+
+def size_of(operator: Operator, tensor: Operand) -> int:
+    """Return the bytes of a tensor that an operator reads or writes.
+
+    Raises:
+        TflmBuildError: its elements have no fixed size.
+    """
+    return _Node(operator).bytes(tensor)
 
 
 def _none(_node: _Node) -> int:

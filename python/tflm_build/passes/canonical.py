@@ -1,33 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reduce a flatbuffer to what an interpreter reads, always in the same bytes."""
 
-from dataclasses import dataclass
+import copy
+import dataclasses
 from typing import Any, Final
 
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import indices, load, schema, store
+from tflm_build.model.model import Model
 
-__all__ = ["MEMORY_PLAN", "Canonical", "canonicalize"]
+__all__ = ["MEMORY_PLAN", "canonicalize", "with_metadata"]
 
 MEMORY_PLAN: Final = b"OfflineMemoryAllocation"
 """The only metadata that TFLM reads; it counts tensors, whose order stays as it is."""
-
-
-@dataclass(frozen=True)
-class Canonical:
-    """A model without what only people read, and that beside it.
-
-    Attributes:
-        flatbuffer: the model that is shipped.
-        layers: per subgraph, per operator: the name that the source gives the layer.
-        inputs: names of the model's inputs, in the order of the flatbuffer.
-        outputs: names of the model's outputs, in the order of the flatbuffer.
-    """
-
-    flatbuffer: bytes
-    layers: tuple[tuple[str, ...], ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
 
 
 def canonicalize(
@@ -36,7 +21,7 @@ def canonicalize(
     keep_names: bool = False,
     inputs: tuple[str, ...] | None = None,
     outputs: tuple[str, ...] | None = None,
-) -> Canonical:
+) -> Model:
     """Strip names, metadata and calibration ranges, drop unread buffers, share equal data, align every buffer.
 
     Tensors and operators keep their order. Doing it twice changes nothing.
@@ -53,6 +38,7 @@ def canonicalize(
     model = load(flatbuffer)
     _refuse_free_sizes(model)
     layers = tuple(_layer_names(subgraph) for subgraph in model.subgraphs)
+    tensors = tuple(tuple(_text(tensor.name) for tensor in subgraph.tensors or []) for subgraph in model.subgraphs)
     named_inputs, named_outputs = _io_names(model)
 
     model.description = None
@@ -68,7 +54,20 @@ def canonicalize(
         for operator in subgraph.operators or []:
             operator.debugMetadataIndex = -1
     _renumber_buffers(model)
-    return Canonical(store(model), layers, inputs or named_inputs, outputs or named_outputs)
+    return Model(store(model), model, layers, tensors, inputs or named_inputs, outputs or named_outputs)
+
+
+def with_metadata(model: Model, name: bytes, data: bytes) -> Model:
+    """Return a canonical model with an entry of metadata, in place of one of that name; it stays canonical."""
+    tree = copy.copy(model.tree)
+    tree.buffers = [*tree.buffers, schema.BufferT(data=data)]
+    entry = schema.MetadataT(name=name, buffer=len(tree.buffers) - 1)
+    tree.metadata = [*(kept for kept in tree.metadata or [] if kept.name != name), entry]
+    tree.subgraphs = [copy.copy(subgraph) for subgraph in tree.subgraphs]
+    for subgraph in tree.subgraphs:
+        subgraph.tensors = [copy.copy(tensor) for tensor in subgraph.tensors or []]
+    _renumber_buffers(tree)
+    return dataclasses.replace(model, flatbuffer=store(tree), tree=tree)
 
 
 def _refuse_free_sizes(model: Any) -> None:

@@ -7,18 +7,15 @@ of all plans when the blocks come in the right order: by their offset in it. So 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from math import prod
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from tflm_build.model.flatbuffer import ALIGNMENT, indices, load, schema, store, tensor_type_name
-from tflm_build.passes.canonical import MEMORY_PLAN, canonicalize
+from tflm_build.model.lifetimes import Block, lifetimes
+from tflm_build.model.model import Model
+from tflm_build.passes.canonical import MEMORY_PLAN, with_metadata
 
-__all__ = [
-    "Block", "Plan", "greedy_head", "lifetimes", "live_bytes", "lower_bound", "make_plan", "place", "with_plan",
-]  # fmt: skip
+__all__ = ["Plan", "greedy_head", "lower_bound", "make_plan", "place", "plannable", "with_plan"]
 
 _VERSION: Final = 1
 _ONLINE: Final = -1  # the offset of a tensor that TFLM itself places, or that needs no place
@@ -31,28 +28,6 @@ _TRY: Final = 50
 
 _MAX_BLOCKS: Final = 2000
 """More than this many activations are left to TFLM: what is worked out here grows with their square."""
-
-_ELEMENT_BYTES: Final = {
-    "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "int32": 4, "uint32": 4, "float32": 4,
-    "int64": 8, "uint64": 8, "float64": 8,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Block:
-    """Memory that a tensor needs while it lives.
-
-    Attributes:
-        tensor: its index in the subgraph.
-        bytes: a multiple of 16.
-        first: the operator that writes it, counted from 1; 0 for an input, -1 for a tensor that no operator names.
-        last: the last operator that names it; the model's last one for an output.
-    """
-
-    tensor: int
-    bytes: int
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -70,39 +45,6 @@ class Plan:
     head: int
     lower_bound: int
     greedy_head: int
-
-
-def lifetimes(flatbuffer: bytes) -> list[Block] | None:
-    """Return the blocks that TFLM plans, without the scratch memory that kernels ask for.
-
-    Returns:
-        None for a model with several subgraphs, with elements of no fixed size, or with too many blocks to plan.
-
-    Raises:
-        TflmBuildError: the bytes are not a TensorFlow Lite model.
-    """
-    return _few(_blocks(load(flatbuffer)))
-
-
-def live_bytes(model: Any) -> list[int] | None:
-    """Return for each operator the bytes of the blocks that live while it runs.
-
-    Args:
-        model: the unpacked flatbuffer.
-
-    Returns:
-        None for a model with several subgraphs, or with elements of no fixed size.
-    """
-    blocks = _blocks(model)
-    if blocks is None:
-        return None
-    steps = len(model.subgraphs[0].operators or [])
-    changes = [0] * (steps + 2)
-    for block in blocks:
-        if block.last > 0:
-            changes[max(block.first, 1)] += block.bytes
-            changes[block.last + 1] -= block.bytes
-    return list(accumulate(changes[1 : steps + 1]))
 
 
 def lower_bound(blocks: Sequence[Block]) -> int:
@@ -143,72 +85,34 @@ def place(blocks: Sequence[Block]) -> list[int]:
     return offsets
 
 
-def make_plan(flatbuffer: bytes) -> Plan | None:
+def make_plan(model: Model) -> Plan | None:
     """Plan a model's memory.
 
     Returns:
         None where TFLM's own plan is as good, or where the model cannot be planned.
-
-    Raises:
-        TflmBuildError: the bytes are not a TensorFlow Lite model.
     """
-    model = load(flatbuffer)
-    blocks = _few(_blocks(model))
+    blocks = plannable(model)
     if blocks is None:
         return None
     greedy, placed = greedy_head(blocks), place(blocks)
     head = _head(blocks, placed)
     if head == greedy:
         return None
-    offsets = [_ONLINE] * len(model.subgraphs[0].tensors)
+    offsets = [_ONLINE] * len(model.graph.subgraphs[0].operands)
     for block, offset in zip(blocks, placed, strict=True):
         offsets[block.tensor] = offset
     return Plan(tuple(offsets), head, lower_bound(blocks), greedy)
 
 
-def with_plan(flatbuffer: bytes, plan: Plan) -> bytes:
-    """Write a plan into a canonical model, in place of one that it has; it stays canonical and its names stay.
-
-    Raises:
-        TflmBuildError: the bytes are not a TensorFlow Lite model.
-    """
-    model = load(flatbuffer)
+def with_plan(model: Model, plan: Plan) -> Model:
+    """Write a plan into a model, in place of one that it has; it stays canonical and its names stay."""
     words = np.array([_VERSION, 0, len(plan.offsets), *plan.offsets], "<i4")  # 0: the subgraph
-    entry = schema.MetadataT(name=MEMORY_PLAN, buffer=len(model.buffers))
-    model.metadata = [*(kept for kept in model.metadata or [] if kept.name != MEMORY_PLAN), entry]
-    model.buffers.append(schema.BufferT(data=words.view(np.uint8)))
-    return canonicalize(store(model), keep_names=True).flatbuffer
+    return with_metadata(model, MEMORY_PLAN, words.tobytes())
 
 
-def _blocks(model: Any) -> list[Block] | None:
-    """Follow TFLM: it plans every tensor that has elements, but no data in the file and no state to keep."""
-    if len(model.subgraphs) != 1:
-        return None
-    (subgraph,) = model.subgraphs
-    operators = subgraph.operators or []
-    first = dict.fromkeys(indices(subgraph.inputs), 0)
-    last = dict(first)
-    for step, operator in enumerate(operators, 1):
-        first |= dict.fromkeys(indices(operator.outputs), step)
-        last |= dict.fromkeys([*indices(operator.inputs), *indices(operator.outputs)], step)
-    last |= dict.fromkeys(indices(subgraph.outputs), len(operators))
-
-    blocks = []
-    for index, tensor in enumerate(subgraph.tensors or []):
-        data = model.buffers[tensor.buffer].data
-        if tensor.isVariable or (data is not None and len(data)):
-            continue
-        element = _ELEMENT_BYTES.get(tensor_type_name(tensor.type))
-        if element is None:
-            return None
-        steps = -(-prod(indices(tensor.shape)) * element // ALIGNMENT)  # rounded up
-        if steps:
-            blocks.append(Block(index, steps * ALIGNMENT, first.get(index, -1), last.get(index, -1)))
-    return blocks
-
-
-def _few(blocks: list[Block] | None) -> list[Block] | None:
-    """Pass as many blocks as can be planned."""
+def plannable(model: Model) -> list[Block] | None:
+    """Return the blocks of a model; None where they cannot be planned, or are too many to plan."""
+    blocks = lifetimes(model.graph)
     return blocks if blocks is not None and len(blocks) <= _MAX_BLOCKS else None
 
 

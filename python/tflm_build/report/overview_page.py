@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from tflm_build.manifest.read import is_manifest
 from tflm_build.report.page import fill_page, percent, printable
 
 __all__ = ["find_manifests", "overview_page"]
-
-_BEGINNING: Final = b'{\n  "accuracy":'
-"""How manifests begin; a folder of a build has many other files of JSON."""
 
 _SHOWN: Final = 200  # models of a page; the sums are those of all
 
 
 def find_manifests(folder: Path) -> list[Path]:
     """Return the manifests in a folder and all below it, in the order of their paths."""
-    return sorted(path for path in folder.rglob("*.json") if path.is_file() and _begins(path))
+    return sorted(path for path in folder.rglob("*.json") if is_manifest(path))
 
 
 def overview_page(manifests: Mapping[Path, Mapping[str, Any]], target: Path) -> bytes:
@@ -47,12 +45,6 @@ def overview_page(manifests: Mapping[Path, Mapping[str, Any]], target: Path) -> 
         macs=sum(model["macs"] for model in models),
         parts=_parts(models),
     )
-
-
-def _begins(path: Path) -> bool:
-    """Say whether a file begins as a manifest does."""
-    with path.open("rb") as file:
-        return file.read(len(_BEGINNING)) == _BEGINNING
 
 
 def _model(path: Path, content: Mapping[str, Any], target: Path) -> dict[str, Any]:

@@ -22,12 +22,15 @@ _MAX_FACTOR: Final = 10
 _MAX_SAME: Final = 64 << 20
 
 
-def verify_archive(name: str, data: bytes) -> None:
+def verify_archive(name: str, data: bytes) -> tuple[bytes, bytes]:
     """Check names, kinds and sizes of all entries, and that they are what they were when they were packed.
 
     Args:
         name: of the file, for messages.
         data: its bytes.
+
+    Returns:
+        Its configuration, as JSON, and its weights, as HDF5; empty where it has them in another form or not at all.
 
     Raises:
         TflmBuildError: it is not an archive as Keras writes it.
@@ -45,8 +48,13 @@ def verify_archive(name: str, data: bytes) -> None:
     ) as error:
         fault = f"it is damaged: {error}"
     if fault:
-        msg = f"SRC is not a model that Keras can load: '{name}' is no archive that Keras wrote: {fault}; save it again"
+        msg = (
+            f"`SRC` is not a model that Keras can load: '{name}' is no archive that Keras wrote: {fault}; save it again"
+        )
         raise TflmBuildError(msg)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        weights = "model.weights.h5"
+        return archive.read("config.json"), archive.read(weights) if weights in archive.namelist() else b""
 
 
 def _fault(data: bytes) -> str:

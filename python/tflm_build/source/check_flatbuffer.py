@@ -17,6 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflm_build.errors import TflmBuildError
+from tflm_build.model.types import TYPES, ElementType
 
 __all__ = ["verify"]
 
@@ -168,13 +169,6 @@ class _Walk:
             self.visit(member)
 
 
-_BITS: Final = {
-    "BFLOAT16": 16, "BOOL": 8, "COMPLEX128": 128, "COMPLEX64": 64, "FLOAT16": 16, "FLOAT32": 32, "FLOAT64": 64,
-    "FLOAT8_E4M3FN": 8, "FLOAT8_E5M2": 8, "INT16": 16, "INT2": 2, "INT32": 32, "INT4": 4, "INT64": 64, "INT8": 8,
-    "UINT16": 16, "UINT32": 32, "UINT4": 4, "UINT64": 64, "UINT8": 8,
-}  # fmt: skip
-_ZERO_POINTS: Final = {"INT4": (-8, 7), "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
-
 _TYPES: Final = _names(schema.TensorType)
 _OPERATORS: Final = _names(schema.BuiltinOperator)
 _ENUMERATIONS: Final = {
@@ -227,7 +221,7 @@ class _Tensor:
     def __init__(self, tensor: Any, lengths: list[int]) -> None:
         """Check type, shape, content and quantization."""
         shape = [int(extent) for extent in _items(tensor.shape)[: _MAX_RANK + 1]]
-        kind = _TYPES.get(tensor.type, "")
+        kind = _TYPES.get(tensor.type, "").lower()
         who = f"the tensor '{(tensor.name or b'').decode('utf-8', 'replace')}'"
         _require(kind, f"{who} has the unknown type {tensor.type}")
         _require(tensor.sparsity is None, f"{who} is sparse, which TFLM cannot read")
@@ -236,10 +230,10 @@ class _Tensor:
         _require(tensor.buffer < len(lengths), f"{who} names a buffer that does not exist")
         _require(not tensor.externalBuffer, f"{who} lies outside of the flatbuffer")
         self.constant = lengths[tensor.buffer]
-        self.size = (math.prod(shape) * _BITS.get(kind, 8) + 7) // 8
+        self.size = (math.prod(shape) * TYPES.get(kind, ElementType(8)).bits + 7) // 8
         self.open = bool(tensor.isVariable or not self.size)
         self.known = bool(self.constant or self.open)
-        if self.constant and kind in _BITS:  # strings and the like have no fixed size, and no kernel in TFLM
+        if self.constant and kind in TYPES:  # strings and the like have no fixed size, and no kernel in TFLM
             _require(self.constant == self.size, f"{who} needs {self.size} B and has {self.constant}")
         _require(self.constant or self.size <= _MAX_ACTIVATION, f"{who} needs {self.size} B of memory")
         _require(not (tensor.isVariable and self.constant), f"{who} is variable and constant")
@@ -258,7 +252,7 @@ def _check_quantization(parameters: Any, shape: list[int], kind: str, who: str) 
     slices = shape[axis] if shape else 1
     _require(count in {1, slices}, f"{who} has {count} scales for {slices} slices")
     _require(np.isfinite(scales).all() and np.greater(scales, 0).all(), f"{who} has a scale that is not positive")
-    low, high = _ZERO_POINTS.get(kind, (-(1 << 31), (1 << 31) - 1))
+    low, high = TYPES.get(kind, ElementType(8)).zero_points
     _require(low <= min(zero_points) <= max(zero_points) <= high, f"{who} has a zero point outside of {low} to {high}")
 
 

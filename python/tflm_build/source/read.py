@@ -4,13 +4,16 @@
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tflm_build.errors import TflmBuildError
 from tflm_build.source.check_archive import verify_archive
+from tflm_build.source.check_config import verify_config
 from tflm_build.source.check_flatbuffer import verify
+from tflm_build.source.check_hdf5 import verify_hdf5
 from tflm_build.source.check_shapes import verify_shapes
 
 __all__ = ["FUNCTION", "Source", "read_source"]
@@ -25,10 +28,12 @@ class Source:
     """A trained model, not yet compiled.
 
     Attributes:
-        location: what TensorFlow loads: an absolute path, or `path:function`.
+        location: where it lies: an absolute path, or `path:function`.
         name: base name, for messages and the manifest.
         kind: keras, h5, tflite, saved_model or function.
         data: the bytes of a file; empty for a folder.
+        contents: the bytes of a folder's files, by path inside of it. What was judged is what is opened, so nobody
+            reads a file of Keras or of a SavedModel again.
         size: bytes of all its files.
         sha256: their digest.
         files: all that it consists of, as paths that begin as the user wrote them.
@@ -41,10 +46,15 @@ class Source:
     size: int
     sha256: str
     files: tuple[Path, ...]
+    contents: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def read_source(src: str) -> Source:
-    """Read a source; a flatbuffer or an archive is verified before anything else reads it.
+def read_source(src: str, *, unsafe: bool = False) -> Source:
+    """Read a source; a flatbuffer or a file of Keras is verified before anything else reads it.
+
+    Args:
+        src: as the user wrote it.
+        unsafe: let a file of Keras name what may run code.
 
     Raises:
         TflmBuildError: it is missing, unreadable, of an unknown kind, or damaged.
@@ -52,24 +62,26 @@ def read_source(src: str) -> Source:
     function = FUNCTION.fullmatch(src)
     path = Path(function[1] if function else src)
     if not src.isprintable():
-        msg = f"SRC got {src!r}; a name that can be printed is allowed, for the emitted files tell it; rename the file"
+        msg = (
+            f"`SRC` got {src!r}; a name that can be printed is allowed, for the emitted files tell it; rename the file"
+        )
         raise TflmBuildError(msg)
     kind = "function" if function else _KINDS.get(path.suffix.lower())
     if path.is_dir() and (kind is None or (path / "saved_model.pb").exists()):
         return _saved_model(path)
     if kind is None:
-        msg = f"SRC got '{path.name}'; allowed: {_ALLOWED}; save the trained model as .keras"
+        msg = f"`SRC` got '{path.name}'; allowed: {_ALLOWED}; save the trained model as .keras"
         raise TflmBuildError(msg)
     try:
         data = path.read_bytes()
     except OSError as error:
-        msg = f"SRC '{src}' cannot be read: {error.strerror or error}; check the path"
+        msg = f"`SRC` '{src}' cannot be read: {error.strerror or error}; check the path"
         raise TflmBuildError(msg) from error
     if kind == "tflite":
         verify(data)
         verify_shapes(data)
-    elif kind == "keras":
-        verify_archive(path.name, data)
+    elif kind in {"keras", "h5"}:
+        _verify_keras(kind, path.name, data, unsafe=unsafe)
     suffix = f":{function[2]}" if function else ""
     return Source(
         f"{path.resolve()}{suffix}",
@@ -82,24 +94,36 @@ def read_source(src: str) -> Source:
     )
 
 
+def _verify_keras(kind: str, name: str, data: bytes, *, unsafe: bool) -> None:
+    """Verify a file of Keras, its weights and its configuration."""
+    config, weights = b"", data
+    if kind == "keras":
+        config, weights = verify_archive(name, data)
+    if weights:
+        found = verify_hdf5(name, weights)
+        config = found if kind == "h5" else config
+    if not unsafe:
+        verify_config(config)
+
+
 def _saved_model(folder: Path) -> Source:
     """Read all files of a SavedModel, in the order of their names."""
     if not (folder / "saved_model.pb").is_file():
-        msg = f"SRC '{folder}' is a folder without saved_model.pb; allowed: {_ALLOWED}; check the path"
+        msg = f"`SRC` '{folder}' is a folder without saved_model.pb; allowed: {_ALLOWED}; check the path"
         raise TflmBuildError(msg)
     try:
         return _read_saved_model(folder)
     except OSError as error:
-        msg = f"SRC '{folder}' cannot be read: {error.strerror or error}; check the files in it"
+        msg = f"`SRC` '{folder}' cannot be read: {error.strerror or error}; check the files in it"
         raise TflmBuildError(msg) from error
 
 
 def _read_saved_model(folder: Path) -> Source:
     """Read the files of a SavedModel."""
-    digest, size, files = hashlib.sha256(), 0, sorted(path for path in folder.rglob("*") if path.is_file())
+    digest, contents, files = hashlib.sha256(), {}, sorted(path for path in folder.rglob("*") if path.is_file())
     for file in files:
         data = file.read_bytes()
         digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + hashlib.sha256(data).digest())
-        size += len(data)
-    name = folder.resolve().name
-    return Source(str(folder.resolve()), name, "saved_model", b"", size, digest.hexdigest(), tuple(files))
+        contents[file.relative_to(folder).as_posix()] = data
+    where, size = folder.resolve(), sum(map(len, contents.values()))
+    return Source(str(where), where.name, "saved_model", b"", size, digest.hexdigest(), tuple(files), contents)

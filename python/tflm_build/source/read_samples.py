@@ -8,10 +8,11 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import COLLECT_SAMPLES
 from tflm_build.errors import TflmBuildError
@@ -19,8 +20,6 @@ from tflm_build.source.read import FUNCTION
 from tflm_build.source.samples import Samples
 
 __all__ = ["data_files", "read_samples"]
-
-Array = np.ndarray[Any, Any]
 
 _RANDOM: Final = re.compile(r"random:([1-9][0-9]{0,5})")
 _MAX_BYTES: Final = 1 << 31
@@ -41,7 +40,7 @@ def read_samples(option: str, source: str) -> Samples:
     if source.startswith("random:"):
         match = _RANDOM.fullmatch(source)
         if match is None:
-            msg = f"{option} got '{source}'; random data is random:N with N from 1 to 999999"
+            msg = f"`{option}` got '{source}'; random data is random:N with N from 1 to 999999"
             raise TflmBuildError(msg)
         return Samples(option, source, "", int(match[1]), {})
     match = FUNCTION.fullmatch(source)
@@ -67,7 +66,7 @@ def data_files(source: str) -> list[Path]:
 def _from_file(option: str, path: Path) -> Samples:
     """Read an .npz or .npy file."""
     if path.suffix.lower() not in {".npz", ".npy"}:
-        msg = f"{option} got '{path.name}'; allowed: {_ALLOWED}; save the samples with numpy.savez"
+        msg = f"`{option}` got '{path.name}'; allowed: {_ALLOWED}; save the samples with numpy.savez"
         raise TflmBuildError(msg)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -75,22 +74,24 @@ def _from_file(option: str, path: Path) -> Samples:
         loaded = np.load(path, allow_pickle=False)
         arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except OSError as error:
-        msg = f"{option} '{path.name}' cannot be read: {error.strerror or error}; check the path"
+        msg = f"`{option}` '{path.name}' cannot be read: {error.strerror or error}; check the path"
         raise TflmBuildError(msg) from error
     except ValueError as error:
         if "pickle" in str(error).lower():
-            msg = f"{option} '{path.name}' holds pickled Python objects, which may run code; save plain numeric arrays"
+            msg = (
+                f"`{option}` '{path.name}' holds pickled Python objects, which may run code; save plain numeric arrays"
+            )
         else:
-            msg = f"{option} '{path.name}' is not a valid {path.suffix} file: {error}; save it again"
+            msg = f"`{option}` '{path.name}' is not a valid {path.suffix} file: {error}; save it again"
         raise TflmBuildError(msg) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, MemoryError, RuntimeError) as error:
-        msg = f"{option} '{path.name}' is not a valid {path.suffix} file: {error}; save it again"
+        msg = f"`{option}` '{path.name}' is not a valid {path.suffix} file: {error}; save it again"
         raise TflmBuildError(msg) from error
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        msg = f"{option} '{path.name}' has members that are no arrays; save it with numpy.savez"
+        msg = f"`{option}` '{path.name}' has members that are no arrays; save it with numpy.savez"
         raise TflmBuildError(msg)
     if not arrays:
-        msg = f"{option} '{path.name}' holds no array; pass an .npz with one array per input"
+        msg = f"`{option}` '{path.name}' holds no array; pass an .npz with one array per input"
         raise TflmBuildError(msg)
     return Samples(option, path.name, digest, 0, arrays)
 
@@ -102,7 +103,7 @@ def _refuse_bomb(option: str, path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
     if size > _MAX_BYTES:
-        msg = f"{option} '{path.name}' unpacks to {size:,} bytes; allowed: {_MAX_BYTES:,}; pass fewer samples"
+        msg = f"`{option}` '{path.name}' unpacks to {size:,} bytes; allowed: {_MAX_BYTES:,}; pass fewer samples"
         raise TflmBuildError(msg)
 
 
@@ -115,7 +116,9 @@ def _from_folder(option: str, folder: Path) -> Samples:
     """Read one sample per file; images become float32 from 0 to 1."""
     files = _sample_files(folder)
     if not files:
-        msg = f"{option} '{folder.name}' holds no sample; allowed: .npy files and images ({', '.join(sorted(_IMAGES))})"
+        msg = (
+            f"`{option}` '{folder.name}' holds no sample; allowed: .npy files and images ({', '.join(sorted(_IMAGES))})"
+        )
         raise TflmBuildError(msg)
     digest = hashlib.sha256()
     samples = []
@@ -123,19 +126,19 @@ def _from_folder(option: str, folder: Path) -> Samples:
         image = file.suffix.lower() in _IMAGES
         sample = _image(option, file) if image else _from_file(option, file).arrays.get("")
         if sample is None:
-            msg = f"{option} '{file.name}' holds several arrays; allowed: one array per file; save it with numpy.save"
+            msg = f"`{option}` '{file.name}' holds several arrays; allowed: one array per file; save it with numpy.save"
             raise TflmBuildError(msg)
         samples.append(sample)
         digest.update(os.fsencode(file.name) + b"\0" + hashlib.sha256(file.read_bytes()).digest())
     shapes = sorted({sample.shape for sample in samples})
     if len(shapes) > 1:
         msg = (
-            f"{option} '{folder.name}' has samples of the shapes {', '.join(map(str, shapes))}; allowed: one shape; "
+            f"`{option}` '{folder.name}' has samples of the shapes {', '.join(map(str, shapes))}; allowed: one shape; "
             "resize them"
         )
         raise TflmBuildError(msg)
     images = any(file.suffix.lower() in _IMAGES for file in files)
-    notes = (f"{option} '{folder.name}': images were scaled from 0..255 to 0..1",) if images else ()
+    notes = (f"`{option}` '{folder.name}': images were scaled from 0..255 to 0..1",) if images else ()
     return Samples(option, folder.name, digest.hexdigest(), 0, {"": np.stack(samples)}, notes)
 
 
@@ -144,7 +147,9 @@ def _image(option: str, file: Path) -> Array:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
-        msg = f"{option} '{file.name}' is an image, which needs Pillow; got: {error}; pip install 'tflm-build[images]'"
+        msg = (
+            f"`{option}` '{file.name}' is an image, which needs Pillow; got: {error}; pip install 'tflm-build[images]'"
+        )
         raise TflmBuildError(msg) from error
     try:
         with warnings.catch_warnings():
@@ -153,10 +158,10 @@ def _image(option: str, file: Path) -> Array:
                 mode = image.mode
                 pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"), np.float32)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Warning) as error:
-        msg = f"{option} '{file.name}' is not an image that can be read: {error}; save it again"
+        msg = f"`{option}` '{file.name}' is not an image that can be read: {error}; save it again"
         raise TflmBuildError(msg) from error
     if mode not in {"1", "L", "P", "RGB"}:
-        msg = f"{option} '{file.name}' has pixels of mode {mode}; allowed: 8 bits of grey or RGB; save it as such"
+        msg = f"`{option}` '{file.name}' has pixels of mode {mode}; allowed: 8 bits of grey or RGB; save it as such"
         raise TflmBuildError(msg)
     return (pixels / np.float32(255)).reshape(*pixels.shape[:2], -1)
 
@@ -166,7 +171,7 @@ def _from_function(option: str, file: Path, name: str) -> Samples:
     try:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        msg = f"{option} '{file}' cannot be read: {error.strerror or error}; check the path"
+        msg = f"`{option}` '{file}' cannot be read: {error.strerror or error}; check the path"
         raise TflmBuildError(msg) from error
     answer = run_in_child(COLLECT_SAMPLES, {"file": str(file.resolve()), "function": name, "option": option})
     arrays = dict(zip(answer["names"], answer["arrays"], strict=True))

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Representative data, bound to the inputs of a model: what it is like, and what golden vectors are chosen from."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 
 __all__ = ["GOLDEN_COUNT", "Bound", "InputSpec", "Samples", "bind", "choose", "describe"]
-
-Array = np.ndarray[Any, Any]
 
 GOLDEN_COUNT: Final = 16
 """Golden vectors that are taken from the data, or drawn at random where there is none."""
@@ -113,7 +113,7 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
         arrays = {names[0]: next(iter(arrays.values()))}
     if not set(names) <= set(arrays):
         msg = (
-            f"{samples.option} '{samples.file}' has the arrays {', '.join(sorted(arrays))}; the model's inputs are "
+            f"`{samples.option}` '{samples.file}' has the arrays {', '.join(sorted(arrays))}; the model's inputs are "
             f"{', '.join(names)}; pass an .npz with one array per input, by name"
         )
         raise TflmBuildError(msg)
@@ -124,7 +124,9 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
         labels = _checked_labels(samples, labels, counts[0])
     if len(set(counts)) > 1:
         text = ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))
-        msg = f"{samples.option} '{samples.file}' has different numbers of samples ({text}); the first axis must agree"
+        msg = (
+            f"`{samples.option}` '{samples.file}' has different numbers of samples ({text}); the first axis must agree"
+        )
         raise TflmBuildError(msg)
     return Bound(bound, labels, tuple(notes))
 
@@ -181,11 +183,13 @@ def _sample_shape(spec: InputSpec) -> tuple[int, ...]:
 
 def _checked(samples: Samples, spec: InputSpec, array: Array, notes: list[str]) -> Array:
     """Check one array against its input; float64 and float16 are cast, with a note."""
-    what = f"{samples.option} '{samples.file}' for input '{spec.name}'"
+    what = f"`{samples.option}` '{samples.file}' for input '{spec.name}'"
     wanted = _sample_shape(spec)
     if array.ndim < 1 or array.shape[1:] != wanted:
         sizes = ", ".join(str(size) for size in ("samples", *wanted))
-        msg = f"{what} has shape {array.shape}; allowed: ({sizes}); reshape the data"
+        turned = array.ndim == len(wanted) + 1 and not Counter(wanted) - Counter(array.shape)
+        remedy = "transpose" if turned else "reshape"
+        msg = f"{what} has shape {array.shape}; allowed: ({sizes}); {remedy} the data"
         raise TflmBuildError(msg)
     if not len(array):
         msg = f"{what} holds no sample; pass at least one"
@@ -229,7 +233,7 @@ def _checked_labels(samples: Samples, labels: Array, count: int) -> Array:
     whole = labels.dtype.kind in "iu" or (labels.dtype.kind == "f" and bool(np.all(np.mod(labels, 1) == 0)))
     if labels.shape != (count,) or not whole:
         msg = (
-            f"{samples.option} '{samples.file}' has labels of shape {labels.shape} and type {labels.dtype}; allowed: "
+            f"`{samples.option}` '{samples.file}' has labels of shape {labels.shape} and type {labels.dtype}; allowed: "
             f"({count},) integers; save the class of each sample"
         )
         raise TflmBuildError(msg)

@@ -3,17 +3,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.graph import Tensor
+from tflm_build.model.values import Tensor
 from tflm_build.stages.golden import dequantize
 
 __all__ = ["Accuracy", "WorstSample", "work_out_accuracy"]
-
-Array = np.ndarray[Any, Any]
 
 _WORST: Final = 5
 """Samples that are described; the others are in the numbers alone."""

@@ -5,20 +5,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, log10
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import FOLLOW_LAYERS
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.flatbuffer import indices, load, tensor_type_name
+from tflm_build.model.graph import Operand, Operator
+from tflm_build.model.model import Model
+from tflm_build.passes.canonical import canonicalize
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.golden import GoldenInputs
 
 __all__ = ["Activation", "Activations", "describe_activations"]
-
-Array = np.ndarray[Any, Any]
 
 _EFFORT: Final = 250_000_000
 """Multiply-accumulates to follow samples with, under a second: counted, so that every machine follows the same."""
@@ -64,19 +64,19 @@ def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) 
     Raises:
         TflmBuildError: the bytes are not a TensorFlow Lite model.
     """
-    model = load(converted.flatbuffer)
-    layers = [_layer(subgraph, operator) for subgraph in model.subgraphs for operator in subgraph.operators or []]
+    graph = converted.model.graph
+    layers = [_layer(operator) for operator in graph.operators]
     samples = min(golden.from_data, max(1, _EFFORT // max(1, macs)))
     if not samples:
         return Activations(tuple(layers), 0)
-    main = model.subgraphs[0]
-    written = _written(main)
-    tensors = list(written.values())
-    quantization = [_quantization(main.tensors[index]) for index in tensors]
-    partners = _partners(main, tensors, converted)
+    writers = {place: operator for place, operator in enumerate(graph.subgraphs[0].operators) if operator.outputs}
+    written = [operator.outputs[0] for operator in writers.values()]
+    tensors = [operand.place for operand in written]
+    quantization = [_quantization(operand) for operand in written]
+    partners = _partners(tensors, converted)
     real = converted.samples or ()
     request = {
-        "flatbuffer": converted.flatbuffer,
+        "flatbuffer": converted.model.flatbuffer,
         "inputs": [array[:samples] for array in golden.arrays],
         "tensors": tensors,
         "scales": [scale for scale, _ in quantization],
@@ -89,40 +89,29 @@ def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) 
         results = run_in_child(FOLLOW_LAYERS, request)["results"]
     except TflmBuildError:  # an interpreter that does not keep all tensors of this model: nothing was seen
         return Activations(tuple(layers), 0)
-    for place, numbers, scaling in zip(written, zip(*results, strict=True), quantization, strict=True):
+    for place, numbers, scaling in zip(writers, zip(*results, strict=True), quantization, strict=True):
         layers[place] = _add(layers[place], numbers, scaling)
     return Activations(tuple(layers), samples)
 
 
-def _written(subgraph: Any) -> dict[int, int]:
-    """Return the tensor that each operator writes first, by the operator's place; some write none."""
-    outputs = ((place, indices(operator.outputs)) for place, operator in enumerate(subgraph.operators or []))
-    return {place: tensors[0] for place, tensors in outputs if tensors}
-
-
-def _layer(subgraph: Any, operator: Any) -> Activation:
+def _layer(operator: Operator) -> Activation:
     """Describe what is known without running the model."""
-    outputs = indices(operator.outputs)
-    if not outputs:
+    if not operator.outputs:
         return Activation(None)
-    tensor = subgraph.tensors[outputs[0]]
-    kind = tensor_type_name(tensor.type)
-    scale, zero_point = _quantization(tensor)
-    if not scale or kind not in {"int8", "uint8", "int16"}:
+    operand = operator.outputs[0]
+    scale, zero_point = _quantization(operand)
+    if not scale or operand.type not in {"int8", "uint8", "int16"}:
         return Activation(None)
-    limits = np.iinfo(kind)
+    limits = np.iinfo(operand.type)
     return Activation(((limits.min - zero_point) * scale, (limits.max - zero_point) * scale))
 
 
-def _quantization(tensor: Any) -> tuple[float, int]:
+def _quantization(operand: Operand) -> tuple[float, int]:
     """Return scale and zero point; scale 0 for a tensor that is not quantized."""
-    parameters = tensor.quantization
-    if parameters is None or parameters.scale is None or not len(parameters.scale):
-        return 0.0, 0
-    scale, zero_points = float(parameters.scale[0]), indices(parameters.zeroPoint)
+    scale = float(operand.scales[0]) if len(operand.scales) else 0.0
     if not (isfinite(scale) and scale > 0):
         return 0.0, 0
-    return scale, zero_points[0] if zero_points else 0
+    return scale, int(operand.zero_points[0]) if len(operand.zero_points) else 0
 
 
 @dataclass(frozen=True)
@@ -133,29 +122,30 @@ class _Partners:
     inputs: list[int]
 
 
-def _partners(main: Any, tensors: Sequence[int], converted: Converted) -> _Partners:
+def _partners(tensors: Sequence[int], converted: Converted) -> _Partners:
     """Find the tensors of the float model by their names."""
     nothing = _Partners([-1] * len(tensors), [])
     if converted.float_flatbuffer is None or converted.samples is None:
         return nothing
-    other = load(converted.float_flatbuffer).subgraphs[0]
-    written = _by_name(other, list(_written(other).values()))
-    mine = _by_name(main, tensors)
-    ends = [main.tensors[index].name for index in indices(main.inputs)]
-    wanted = [other.tensors[index].name for index in indices(other.inputs)]
+    model, other = converted.model, canonicalize(converted.float_flatbuffer)
+    mine, theirs = (each.graph.subgraphs[0] for each in (model, other))
+    ends = [model.tensors[0][index] for index in mine.inputs]
+    wanted = [other.tensors[0][index] for index in theirs.inputs]
     if len(ends) == len(wanted) == 1:
         inputs = [0]
     elif sorted(ends) == sorted(wanted):
         inputs = [ends.index(name) for name in wanted]
     else:
         return nothing
-    partner = {mine[name]: written[name] for name in mine.keys() & written.keys()}
+    followed = _by_name(model, tensors)
+    written = _by_name(other, [operator.outputs[0].place for operator in theirs.operators if operator.outputs])
+    partner = {followed[name]: written[name] for name in followed.keys() & written.keys()}
     return _Partners([partner.get(index, -1) for index in tensors], inputs)
 
 
-def _by_name(subgraph: Any, tensors: Sequence[int]) -> dict[bytes, int]:
+def _by_name(model: Model, tensors: Sequence[int]) -> dict[str, int]:
     """Return tensors by their names, without those whose name is empty or another's too."""
-    names = [subgraph.tensors[index].name or b"" for index in tensors]
+    names = [model.tensors[0][index] for index in tensors]
     counts = Counter(names)
     return {name: index for name, index in zip(names, tensors, strict=True) if name and counts[name] == 1}
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.workload import LayerWork
+from tflm_build.model.values import Layer
 from tflm_build.options import Options
 from tflm_build.stages.arena import Arrangement
 
@@ -13,7 +13,7 @@ __all__ = ["hold_budgets"]
 _SHOWN = 3  # contributors that an error names
 
 
-def hold_budgets(options: Options, arranged: Arrangement, work: Sequence[LayerWork]) -> None:
+def hold_budgets(options: Options, arranged: Arrangement, work: Sequence[Layer]) -> None:
     """Compare what was measured with what is allowed.
 
     Args:
@@ -26,7 +26,7 @@ def hold_budgets(options: Options, arranged: Arrangement, work: Sequence[LayerWo
     """
     weights = ((layer.layer, layer.weight_bytes) for layer in work)
     macs = ((layer.layer, layer.macs) for layer in work)
-    _hold(options, "max_flash", len(arranged.flatbuffer), "B of flash", weights)
+    _hold(options, "max_flash", len(arranged.model.flatbuffer), "B of flash", weights)
     _hold(options, "max_arena", arranged.measured.arena_size, "B of arena", arranged.peak)
     _hold(options, "max_macs", sum(layer.macs for layer in work), "MACs", macs)
 
@@ -39,7 +39,7 @@ def _hold(options: Options, option: str, found: int, unit: str, contributors: It
     largest = sorted(contributors, key=lambda pair: -pair[1])[:_SHOWN]
     names = ", ".join(f"'{layer}' {amount:,}" for layer, amount in largest)
     msg = (
-        f"{option.upper()} is exceeded: got {found:,} {unit}; allowed: {allowed:,}; the largest layers: {names}; make "
-        "them smaller, or raise the budget"
+        f"`{option.upper()}` is exceeded: got {found:,} {unit}; allowed: {allowed:,}; the largest layers: {names}; "
+        "make them smaller, or raise the budget"
     )
     raise TflmBuildError(msg)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
-
+from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import CONVERT, QUANTIZE, RUN_LITERT
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.graph import Graph, read_graph
+from tflm_build.model.graph import Graph
+from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
@@ -20,8 +20,6 @@ from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 
 __all__ = ["Converted", "quantize"]
 
-Array = np.ndarray[Any, Any]
-
 _INTEGERS: Final = {"int8": "int8", "int16x8": "int16"}
 
 
@@ -30,9 +28,8 @@ class Converted:
     """A flatbuffer, and what the float model behind it answers.
 
     Attributes:
-        flatbuffer: as the converter wrote it, not canonical yet.
-        inputs: names of the inputs, in the order of the flatbuffer; None: those that the flatbuffer has.
-        outputs: the same of the outputs.
+        model: canonical.
+        bytes_before: size of the flatbuffer as the converter wrote it.
         samples: per input an array (samples, *shape) of real numbers or the tensor's integers; None: there is no data.
         float_flatbuffer: the float model, with the names that `flatbuffer` has; None: it is not at hand.
         float_outputs: per output what the float model answers to the samples; None: there is no float model.
@@ -43,9 +40,8 @@ class Converted:
         files: what a function imported, that the result depends on.
     """
 
-    flatbuffer: bytes
-    inputs: tuple[str, ...] | None = None
-    outputs: tuple[str, ...] | None = None
+    model: Model
+    bytes_before: int
     samples: tuple[Array, ...] | None = None
     float_flatbuffer: bytes | None = None
     float_outputs: tuple[Array, ...] | None = None
@@ -77,6 +73,7 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
         "quantize": options.quantize,
         "io_type": options.io_type,
         "unsafe_deserialize": options.unsafe_deserialize,
+        **_private_copy(source),
     }
     for samples in data.values():
         if samples is not None:
@@ -85,10 +82,10 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
     verify(answer["flatbuffer"])
     if "float_flatbuffer" in answer:
         verify(answer["float_flatbuffer"])
+    names = {"inputs": tuple(answer["inputs"]), "outputs": tuple(answer["outputs"])}
     return Converted(
-        flatbuffer=answer["flatbuffer"],
-        inputs=tuple(answer["inputs"]),
-        outputs=tuple(answer["outputs"]),
+        model=canonicalize(answer["flatbuffer"], keep_names=options.keep_names, **names),
+        bytes_before=len(answer["flatbuffer"]),
         samples=tuple(answer["samples"]) if "samples" in answer else None,
         float_flatbuffer=answer.get("float_flatbuffer"),
         float_outputs=tuple(answer["float_outputs"]) if "samples" in answer else None,
@@ -100,29 +97,36 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
     )
 
 
+def _private_copy(source: Source) -> dict[str, Any]:
+    """Return the bytes that were judged, which the child opens in place of the files that it could find by now."""
+    if source.kind == "function":
+        return {}
+    contents = source.contents or {f"model.{source.kind}": source.data}
+    return {"paths": list(contents), **{f"copy.{i}": data for i, data in enumerate(contents.values())}}
+
+
 def _need_calibration(options: Options) -> str:
     """Return the error of quantizing without data."""
-    return f"QUANTIZE {options.quantize} needs CALIBRATION data; got none; pass an .npz with one array per input"
+    return f"`QUANTIZE` {options.quantize} needs `CALIBRATION` data; got none; pass an .npz with one array per input"
 
 
 def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Samples | None]) -> Converted:
     """Quantize a float model, or pass a model that is what was asked."""
-    graph = read_graph(canonicalize(flatbuffer))
+    model = canonicalize(flatbuffer, keep_names=options.keep_names)
+    graph = model.graph
     bound = {option: None if samples is None else bind(samples, graph.inputs) for option, samples in data.items()}
     chosen = choose(bound["TEST_DATA"], bound["CALIBRATION"])
     found = graph.quantization
     facts: dict[str, Any] = {
-        "inputs": tuple(tensor.name for tensor in graph.inputs),
-        "outputs": tuple(tensor.name for tensor in graph.outputs),
         "samples": None if chosen is None else chosen.arrays,
         "labels": None if chosen is None else chosen.labels,
         "notes": tuple(note for given in bound.values() if given is not None for note in given.notes),
     }
     if options.quantize in {"none", found}:
         _check_ends(options, graph)
-        return Converted(flatbuffer, **facts)
+        return Converted(model, len(flatbuffer), **facts)
     if found != "none":
-        msg = f"SRC is quantized already ({found}); got QUANTIZE {options.quantize}; pass the float model"
+        msg = f"`SRC` is quantized already ({found}); got `QUANTIZE` {options.quantize}; pass the float model"
         raise TflmBuildError(msg)
     check_ops(graph)  # before the quantizer meets types that it does not know
     calibration = bound["CALIBRATION"]
@@ -132,15 +136,17 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         "flatbuffer": flatbuffer,
         "quantize": options.quantize,
         "io_type": options.io_type,
-        "names": list(facts["inputs"]),
+        "names": list(model.inputs),
         "calibration": _as_inputs(calibration, graph),
     }
     answer = run_in_child(QUANTIZE, request)
     verify(answer["flatbuffer"])
     facts["samples"] = tuple(_as_inputs(chosen, graph))
     float_model = run_in_child(RUN_LITERT, {"flatbuffer": flatbuffer, "inputs": facts["samples"]})
+    quantized = answer["flatbuffer"]
     return Converted(
-        answer["flatbuffer"],
+        canonicalize(quantized, keep_names=options.keep_names, inputs=model.inputs, outputs=model.outputs),
+        len(quantized),
         float_flatbuffer=answer["float_flatbuffer"],
         float_outputs=tuple(float_model["outputs"]),
         calibration=describe(calibration, graph.inputs),
@@ -165,7 +171,8 @@ def _check_ends(options: Options, graph: Graph) -> None:
     for tensor in (*graph.inputs, *graph.outputs):
         if tensor.type in {"float32", "int8", "int16", "uint8"} and tensor.type != wanted:
             msg = (
-                f"QUANTIZE {options.quantize} with IO_TYPE {options.io_type} makes {wanted} inputs and outputs, but "
-                f"'{tensor.name}' is {tensor.type}; pass the float model, or the options that this source was made with"
+                f"`QUANTIZE` {options.quantize} with `IO_TYPE` {options.io_type} makes {wanted} inputs and outputs, "
+                f"but '{tensor.name}' is {tensor.type}; pass the float model, or the options that this source was made "
+                "with"
             )
             raise TflmBuildError(msg)

@@ -3,16 +3,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from tflm_build.model.graph import Tensor
+from tflm_build.arrays import Array
+from tflm_build.model.values import Tensor
 from tflm_build.source.samples import GOLDEN_COUNT
 
 __all__ = ["GoldenInputs", "dequantize", "golden_inputs", "quantize"]
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

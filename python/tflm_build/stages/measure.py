@@ -4,22 +4,21 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.graph import Graph
+from tflm_build.model.model import Model
 from tflm_build.stages.golden import GoldenInputs
 
 __all__ = ["INTERPRETER_SIZE", "Measurement", "measure"]
 
 INTERPRETER_SIZE: Final = 512
 """Bytes for the interpreter itself, which firmware has in the arena: TFLM_INTERPRETER_SIZE of tflm_build/model.h."""
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -43,26 +42,32 @@ class Measurement:
     versions: Mapping[str, str]
 
     @property
+    def answers(self) -> tuple[Array, ...]:
+        """All that TFLM answered."""
+        return (*self.outputs, *self.further)
+
+    @property
     def arena_size(self) -> int:
         """Bytes that firmware has to hand out."""
         return self.smallest_arena + INTERPRETER_SIZE
 
 
-def measure(flatbuffer: bytes, graph: Graph, golden: GoldenInputs) -> Measurement:
+def measure(model: Model, golden: GoldenInputs) -> Measurement:
     """Allocate and invoke a model on TFLM, and bisect the size of its arena.
 
     Raises:
         TflmBuildError: TFLM does not run the model; its own reason is quoted.
     """
     inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
-    request = {"flatbuffer": flatbuffer, "inputs": inputs, "output_count": len(graph.outputs)}
+    request = {"flatbuffer": model.flatbuffer, "inputs": inputs, "output_count": len(model.graph.outputs)}
     try:
         answer = run_in_child(RUN_TFLM, request)
     except TflmBuildError as error:
         node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
-        if node is None or int(node[1]) >= len(graph.operators):
+        operators = model.graph.operators
+        if node is None or int(node[1]) >= len(operators):
             raise
-        msg = f"layer '{graph.operators[int(node[1])].layer}': {error}"
+        msg = f"layer '{operators[int(node[1])].layer}': {error.marked}"
         raise TflmBuildError(msg, error.trace) from error
     return Measurement(
         smallest_arena=answer["arena"],

@@ -3,10 +3,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from tflm_build.arrays import Array, distance
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_LITERT
 from tflm_build.errors import TflmBuildError
@@ -19,8 +20,6 @@ from tflm_build.stages.first_difference import first_difference
 from tflm_build.stages.golden import GoldenInputs
 
 __all__ = ["Proof", "prove"]
-
-Array = np.ndarray[Any, Any]
 
 _FLOAT_TOLERANCE: Final = 1e-5
 """Of the largest magnitude in an output: both run the same float32 algorithm and only add in another order, where
@@ -64,7 +63,8 @@ def prove(
         TflmBuildError: the reference cannot run the model, or a tolerance is broken.
     """
     measured = arranged.measured
-    reference = tuple(run_in_child(RUN_LITERT, {"flatbuffer": arranged.flatbuffer, "inputs": golden.arrays})["outputs"])
+    request = {"flatbuffer": arranged.model.flatbuffer, "inputs": golden.arrays}
+    reference = tuple(run_in_child(RUN_LITERT, request)["outputs"])
     tolerances, differences = [], []
     for tensor, got, wanted in zip(graph.outputs, measured.outputs, reference, strict=True):
         if got.shape != wanted.shape:
@@ -73,16 +73,15 @@ def prove(
                 "allowed: one shape; convert the model again"
             )
             raise TflmBuildError(msg)
-        same = (got == wanted) | (np.isnan(got) & np.isnan(wanted)) if tensor.dtype.kind == "f" else got == wanted
-        distance = np.abs(np.where(same, 0, got).astype(np.float64) - np.where(same, 0, wanted).astype(np.float64))
-        difference = float(distance.max())
+        distances = distance(got, wanted)
+        difference = float(distances.max())
         floating = tensor.dtype.kind == "f"
         largest = float(np.abs(np.where(np.isfinite(wanted), wanted, 0).astype(np.float64)).max())
         tolerance = _FLOAT_TOLERANCE * max(1e-6, largest) if floating else float(options.allowed_lsb)
         if not difference <= tolerance:  # a NaN is never allowed
-            vector = int(np.argmax(distance.reshape(len(distance), -1).max(axis=1)))
-            reason = first_difference(arranged, graph, [array[vector : vector + 1] for array in golden.arrays])
-            remedy = "report the model" if floating else "if the accuracy is still right, allow it with MAX_LSB"
+            vector = int(np.argmax(distances.reshape(len(distances), -1).max(axis=1)))
+            reason = first_difference(arranged.model, [array[vector : vector + 1] for array in golden.arrays])
+            remedy = "report the model" if floating else "if the accuracy is still right, allow it with `MAX_LSB`"
             msg = (
                 f"output '{tensor.name}' of TFLM differs from LiteRT's reference kernels by {difference:g} in golden "
                 f"vector {vector}; allowed: {tolerance:g}{reason}; {remedy}"
@@ -124,16 +123,16 @@ def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
             before = "" if accuracy.float_top1 is None else f" (the float model: {accuracy.float_top1:.4g})"
             judge = "the labels" if accuracy.labelled else "the float model"
             msg = (
-                f"MIN_TOP1: the largest output is that of {judge} in {accuracy.top1:.4g} of {accuracy.samples} "
+                f"`MIN_TOP1`: the largest output is that of {judge} in {accuracy.top1:.4g} of {accuracy.samples} "
                 f"samples{before}; allowed: {options.min_top1:g} and more; calibrate with data like the test data, or "
-                "try QUANTIZE int16x8"
+                "try `QUANTIZE` int16x8"
             )
             raise TflmBuildError(msg)
 
 
 def _lack(option: str, needed: str) -> None:
     """Refuse a tolerance that nothing can be held to."""
-    msg = f"{option} needs {needed}; got neither; pass them, or leave {option} out"
+    msg = f"`{option}` needs {needed}; got neither; pass them, or leave `{option}` out"
     raise TflmBuildError(msg)
 
 
@@ -142,8 +141,8 @@ def _hold_float_error(allowed: float, accuracy: Accuracy, names: Sequence[str]) 
     for name, error, worst, sqnr in zip(names, accuracy.float_error, accuracy.worst_sample, accuracy.sqnr, strict=True):
         if not error <= allowed:
             msg = (
-                f"MAX_FLOAT_ERROR: output '{name}' differs from the float model by {error:.4g} in sample {worst} of "
+                f"`MAX_FLOAT_ERROR`: output '{name}' differs from the float model by {error:.4g} in sample {worst} of "
                 f"{accuracy.samples} (SQNR {sqnr:.1f} dB); allowed: {allowed:g}; calibrate with data like the test "
-                "data, or try QUANTIZE int16x8"
+                "data, or try `QUANTIZE` int16x8"
             )
             raise TflmBuildError(msg)

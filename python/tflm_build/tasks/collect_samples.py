@@ -26,7 +26,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         TflmBuildError: it fails, or yields nothing, or samples that differ in shape or names.
     """
     option, file = request["option"], Path(request["file"])
-    what = f"{option} '{file.name}:{request['function']}'"
+    what = f"`{option}` '{file.name}:{request['function']}'"
     columns: dict[str, list[Any]] = {}
     count = 0
     for sample in call_function(what, file, request["function"], as_iterator=True):

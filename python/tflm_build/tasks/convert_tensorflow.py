@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.model.flatbuffer import load
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
@@ -16,8 +17,6 @@ from tflm_build.tasks.load_model import Input, Loaded, load_model
 
 __all__ = ["run"]
 
-Array = np.ndarray[Any, Any]
-
 _LOOPS: Final = frozenset({"While", "StatelessWhile"})
 
 
@@ -25,8 +24,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Load a model, convert it at batch 1, quantize it, and let the float model answer the samples.
 
     Args:
-        request: `kind` and `path` of the source; `quantize`, `io_type` and `unsafe_deserialize` as in options.py; the
-            messages of Samples.
+        request: `kind` and `path` of the source; `paths` and `copy.N` of its files, as they were judged;
+            `quantize`, `io_type` and `unsafe_deserialize` as in options.py; the messages of Samples.
 
     Returns:
         `flatbuffer`; `float_flatbuffer`: what it was quantized from, where that is known; `inputs` and `outputs`: names
@@ -44,7 +43,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
     quantized = request["quantize"] != "none"
-    model = load_model(request["kind"], request["path"], unroll=quantized, unsafe=request["unsafe_deserialize"])
+    path = _write_copy(request) or request["path"]
+    model = load_model(request["kind"], path, unroll=quantized, unsafe=request["unsafe_deserialize"])
     calibration = _bind(request, "CALIBRATION", model.inputs)
     test_data = _bind(request, "TEST_DATA", model.inputs)
     notes = [*model.notes, *(note for data in (calibration, test_data) if data is not None for note in data.notes)]
@@ -70,6 +70,18 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         if chosen.labels is not None:
             answer["labels"] = [chosen.labels]
     return answer
+
+
+def _write_copy(request: dict[str, Any]) -> str:
+    """Write the files of a source into this process's folder; return where; nothing for a function."""
+    folder = Path.cwd() / "source"
+    paths = [folder / name for name in request.get("paths", ())]
+    for index, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(request[f"copy.{index}"])
+    if not paths:
+        return ""
+    return str(folder if request["kind"] == "saved_model" else paths[0])
 
 
 def _bind(request: dict[str, Any], option: str, inputs: Sequence[Input]) -> Bound | None:

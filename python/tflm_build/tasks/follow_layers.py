@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.tasks.run_litert import reference_interpreter
 
 __all__ = ["run"]
-
-Array = np.ndarray[Any, Any]
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load what TensorFlow can read, as one function of fixed shapes: only imported in the converter's child process."""
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.tasks.call_function import call_function
+from tflm_build.tasks.check_saved_model import verify_saved_model
 
 __all__ = ["Input", "Loaded", "load_model"]
+
+# How Keras 3 says that a file is not safe. Keras 2 has fewer scruples and is not asked then.
+_REFUSALS: Final = ("Not allowed", "arbitrary code execution", "disallowed", "not a KerasSaveable")
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,12 @@ def load_model(kind: str, path: str, *, unroll: bool, unsafe: bool) -> Loaded:
         TflmBuildError: it cannot be loaded, or has sizes that are not fixed.
     """
     if kind == "saved_model":
+        if not unsafe:
+            verify_saved_model(path)
         return _saved_model(path)
     if kind == "function":
         file, _, name = path.rpartition(":")
-        model = call_function(f"SRC '{Path(file).name}:{name}'", Path(file), name)
+        model = call_function(f"`SRC` '{Path(file).name}:{name}'", Path(file), name)
         if not hasattr(model, "inputs") or hasattr(model, "structured_input_signature"):
             return _concrete(model, model, (), {})
         return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
@@ -78,56 +82,15 @@ def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
     """Load a file that Keras 3 or Keras 2 has saved."""
     import keras
 
-    if not unsafe and _has_code(path):
-        msg = (
-            "SRC has a Lambda layer, which is Python code inside of the file; replace it by layers of Keras, or, if "
-            "you trust the file as you trust a program, pass UNSAFE_DESERIALIZE"
-        )
-        raise TflmBuildError(msg)
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
-        if not path.lower().endswith((".h5", ".hdf5")):
-            msg = f"SRC is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
+        final = any(words in str(error) for words in _REFUSALS)
+        if final or not path.lower().endswith((".h5", ".hdf5")):
+            msg = f"`SRC` is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
             raise TflmBuildError(msg) from error
         return _keras_2_file(path, error, unroll=unroll, unsafe=unsafe)
     return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
-
-
-def _has_code(path: str) -> bool:
-    """Look for Python code in the configuration, without deserializing it.
-
-    Raises:
-        TflmBuildError: the configuration cannot be read, so that nothing can be said of it.
-    """
-    config: Any = b""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            config = archive.read("config.json") if "config.json" in archive.namelist() else b""
-    else:
-        import h5py
-
-        try:
-            with h5py.File(path, "r") as file:
-                config = file.attrs.get("model_config", b"")
-        except OSError:
-            return False  # not HDF5: Keras will say so
-    try:
-        return bool(config) and _names_code(json.loads(config))
-    except (ValueError, TypeError, RecursionError) as error:
-        msg = f"SRC has a configuration that cannot be read: {first_line(error)}; save the model again"
-        raise TflmBuildError(msg) from error
-
-
-def _names_code(config: Any) -> bool:
-    """Say whether a configuration has a class that holds code, on any level: a Lambda layer or a lambda function."""
-    if isinstance(config, list):
-        return any(_names_code(value) for value in config)
-    if not isinstance(config, dict):
-        return False
-    name = config.get("class_name")
-    code = isinstance(name, str) and name.rpartition(">")[2] in {"Lambda", "__lambda__"}
-    return code or any(_names_code(value) for value in config.values())
 
 
 def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) -> Loaded:
@@ -136,7 +99,7 @@ def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) ->
         import tf_keras
     except ImportError:
         msg = (
-            f"SRC is not a model that Keras 3 can load: {first_line(first)}; if Keras 2 saved it, "
+            f"`SRC` is not a model that Keras 3 can load: {first_line(first)}; if Keras 2 saved it, "
             "pip install 'tflm-build[legacy-keras]'"
         )
         raise TflmBuildError(msg) from first
@@ -144,7 +107,7 @@ def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) ->
         model = tf_keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
         msg = (
-            f"SRC is not a model that Keras 3 or Keras 2 can load: {first_line(first)} and {first_line(error)}; "
+            f"`SRC` is not a model that Keras 3 or Keras 2 can load: {first_line(first)} and {first_line(error)}; "
             "save it again"
         )
         raise TflmBuildError(msg) from error
@@ -156,6 +119,7 @@ def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[s
     """Trace a built Keras model at batch 1."""
     import tensorflow as tf
 
+    _refuse_what_converts_badly(model)
     inputs = tuple(_fixed(tensor.name.split(":")[0], tensor.shape, tensor.dtype) for tensor in model.inputs)
     if unroll:
         rolled = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False]  # noqa: SLF001
@@ -173,6 +137,25 @@ def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[s
     return _concrete(call.get_concrete_function(), model, notes, versions, inputs)
 
 
+def _refuse_what_converts_badly(model: Any) -> None:
+    """Refuse, by name, what TensorFlow's converter only has strange words for."""
+    for place, output in enumerate(model.outputs):
+        name = next((tensor.name for tensor in model.inputs if tensor is output), None)
+        if name is not None:
+            msg = (
+                f"output {place} of SRC is its input '{name}' itself, which the program has already; leave it out of "
+                "the model's outputs"
+            )
+            raise TflmBuildError(msg)
+    for layer in model._flatten_layers():  # noqa: SLF001
+        if getattr(layer, "compute_dtype", None) in {"float16", "bfloat16"}:
+            msg = (
+                f"the layer '{layer.name}' computes in {layer.compute_dtype}; allowed: float32; build the model again "
+                'under keras.config.set_dtype_policy("float32"), with set_weights(trained.get_weights())'
+            )
+            raise TflmBuildError(msg)
+
+
 def _saved_model(path: str) -> Loaded:
     """Load a SavedModel folder of any TensorFlow 2, and fix the batch of its serving signature."""
     import tensorflow as tf
@@ -180,7 +163,9 @@ def _saved_model(path: str) -> Loaded:
     try:
         model = tf.saved_model.load(path)
     except Exception as error:
-        msg = f"SRC is not a SavedModel that TensorFlow {tf.__version__} can load: {first_line(error)}; export it again"
+        msg = (
+            f"`SRC` is not a SavedModel that TensorFlow {tf.__version__} can load: {first_line(error)}; export it again"
+        )
         raise TflmBuildError(msg) from error
     signatures = dict(model.signatures)
     only = next(iter(signatures.values())) if len(signatures) == 1 else None
@@ -188,7 +173,8 @@ def _saved_model(path: str) -> Loaded:
     if signature is None:
         found = ", ".join(sorted(signatures)) or "none"
         msg = (
-            f"SRC is a SavedModel with the signatures {found}; allowed: serving_default, or one alone; export it again"
+            f"`SRC` is a SavedModel with the signatures {found}; allowed: serving_default, or one alone; export it "
+            "again"
         )
         raise TflmBuildError(msg)
     named = signature.structured_input_signature[1]
@@ -212,7 +198,7 @@ def _concrete(
     """Describe a concrete function."""
     if not hasattr(function, "structured_input_signature"):
         msg = (
-            f"SRC returned an object of type {type(function).__name__}; allowed: a built Keras model, or a concrete "
+            f"`SRC` returned an object of type {type(function).__name__}; allowed: a built Keras model, or a concrete "
             "function of TensorFlow; call the model once, or get_concrete_function()"
         )
         raise TflmBuildError(msg)

@@ -14,11 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 
 __all__ = ["run"]
-
-Array = np.ndarray[Any, Any]
 
 _STEP: Final = 16  # bytes: what the arena's size is exact to
 _ROOMY: Final = (1 << 24, 1 << 28)  # bytes: arenas that are tried before a model is held to need too much

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The code blocks of a page, and what a reader does with each. `python tests/docs/blocks.py` lists them all.
+"""The code blocks of a page, and what a reader does with each. `PYTHONPATH=tests python -m support.blocks` lists them.
 
 A block of `sh` is run, in the page's folder. A block of `text` after it is what that prints; `...` stands for
 anything. Every other block is a file: the sentence before it ends with the name, as in "Write `main.c`:", or, for
@@ -13,12 +13,13 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-__all__ = ["PAGES", "ROOT", "Block", "read_blocks"]
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["PAGES", "Block", "read_blocks"]
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-_NAMED = re.compile(r"(?P<added>\b[Aa]dd to )?`(?P<file>[\w./-]+)`:$")
+_NAMED = re.compile(r"(?P<added>\b[Aa]dd\s+to\s+)?`(?P<file>[\w./-]+)`:$")
 
 
 @dataclass(frozen=True)

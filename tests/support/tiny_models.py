@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tiny models with their C descriptors, made without our compiler, and the compiler's command line for them."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -10,9 +8,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from hand_made import Model, Op, Tensor, flatbuffer
 
-ROOT = Path(__file__).resolve().parents[2]
+from support import ROOT
+from support.hand_made import Model, Op, Tensor, flatbuffer
+
 RUNTIME = ROOT / "runtime"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

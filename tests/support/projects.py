@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-SCENARIOS = Path(__file__).parent / "scenarios"
+from support import ROOT
+
+SCENARIOS = ROOT / "tests" / "cmake" / "scenarios"
 # The oldest CMake that is supported, and the newest; ./dev installs both.
 CMAKES = {
     version: ROOT / ".venv" / f"cmake-{version}" / "cmake" / "data" / "bin" / "cmake" for version in ("3.22.6", "4.4.5")

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
+from support import ROOT
+
 HELLO_WORLD = ROOT / "examples" / "hello_world"
 
 Array = np.ndarray[Any, Any]

@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-from blocks import ROOT
+from support import ROOT
 
 __all__ = ["MAKES_ERROR", "YIELD_FAULTS", "messages", "sites"]
 
@@ -19,6 +19,7 @@ PYTHON = ROOT / "python" / "tflm_build"
 # What their checks yield is printed as errors.
 YIELD_FAULTS = {"describe/compare.py", "image/verify.py"}
 FILLED = "…"
+MARKED = re.compile(rf"`([A-Z][A-Z0-9_]+|{FILLED})`")
 MAKES_ERROR = r"TflmBuildError|RequestError|_say|click\.\w*(?:Error|Exception|Parameter)"
 
 Function = ast.FunctionDef
@@ -37,7 +38,8 @@ def messages() -> dict[str, str]:
 def sites() -> list[tuple[str, str]]:
     """Return each place that makes an error, with what it says; once for each of several things that it may say."""
     found = [*_of_python(), *_of_cmake(), *_of_bazel(), *_of_c()]
-    return [(where, re.sub(f"{FILLED}+", FILLED, " ".join(text.split()))) for where, text in found]
+    # Options are marked, and spelt by who prints a message.
+    return [(where, MARKED.sub(r"\1", re.sub(f"{FILLED}+", FILLED, " ".join(text.split())))) for where, text in found]
 
 
 def _of_python() -> Iterator[tuple[str, str]]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hand_made import Model, Op, Tensor, flatbuffer, schema
 
+from support.hand_made import Model, Op, Tensor, flatbuffer, schema
 from tflm_build.build import build
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import store

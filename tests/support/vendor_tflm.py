@@ -9,7 +9,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tiny_models import ROOT, RUNTIME
+from support import ROOT
+from support.tiny_models import RUNTIME
 
 _VENDOR = ROOT / ".venv" / "tflm" / "xmos_ai_tools"
 HEADERS = _VENDOR / "runtime" / "include"

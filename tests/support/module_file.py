@@ -9,7 +9,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-from blocks import ROOT
+from support import ROOT
 
 __all__ = ["check_module_file"]
 
@@ -19,7 +19,7 @@ def check_module_file(text: str) -> None:
     own, other = _Recorder(), _Recorder()
     exec((ROOT / "MODULE.bazel").read_text("utf-8"), own.functions())  # noqa: S102 - it is this project's
     exec(text, other.functions())  # noqa: S102
-    assert "tflm_build" in other.dependencies
+    assert "tflm_build" in other.dependencies, "tflm_build is no dependency"
     for name, version in (own.dependencies | own.modules).items():
         assert other.dependencies.get(name, version) == version, f"{name} is another version than in MODULE.bazel"
     missing = other.overridden - set(other.dependencies)
@@ -89,7 +89,7 @@ def _extension(text: str, name: str) -> SimpleNamespace:
 
     def tag(allowed: set[str]) -> Any:
         def check(**values: object) -> None:
-            assert set(values) <= allowed
+            assert set(values) <= allowed, f"the tag has no {set(values) - allowed}"
 
         return check
 

@@ -6,8 +6,8 @@ Stand-ins, for what cannot be had without a network, are in the folder of that n
 
 from pathlib import Path
 
-from blocks import ROOT
-from vendor_tflm import GEMMLOWP, HEADERS, LIBRARY, SONAME
+from support import ROOT
+from support.vendor_tflm import GEMMLOWP, HEADERS, LIBRARY, SONAME
 
 __all__ = ["GIVEN"]
 

@@ -4,7 +4,7 @@
 import subprocess
 from pathlib import Path
 
-from interpreters import ROOT
+from support import ROOT
 
 RUNTIME = ROOT / "runtime"
 ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m3", "-mthumb")

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-SCENARIO = Path(__file__).parent / "workspace"
+from support import ROOT
+
+SCENARIO = ROOT / "tests" / "bazel" / "workspace"
 EXAMPLE = ROOT / "examples" / "fw"
 
 

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Describe a source of a model that nothing was built of yet."""
+
+from pathlib import Path
+
+from tflm_build.describe.description import Description, read_description
+from tflm_build.errors import TflmBuildError
+from tflm_build.manifest.schema import describe_model
+from tflm_build.model.graph import Graph
+from tflm_build.model.layers import describe_layers
+from tflm_build.model.model import Model
+from tflm_build.model.ops import check_ops, kernels
+from tflm_build.options import Options
+from tflm_build.passes.canonical import canonicalize
+from tflm_build.source.read import Source, read_source
+from tflm_build.stages.convert import quantize
+
+__all__ = ["describe_source"]
+
+
+def describe_source(path: str) -> Description:
+    """Describe what the option SRC takes, as it is.
+
+    Raises:
+        TflmBuildError: it cannot be read or converted.
+    """
+    source = read_source(path)
+    model = _convert(source)
+    graph = model.graph
+    counts: dict[str, int] = {}
+    for operator in graph.operators:
+        counts[operator.op] = counts.get(operator.op, 0) + 1
+    content = {
+        "name": Path(source.name).stem,
+        "source": {"kind": source.kind, "bytes": source.size},
+        "model": {"bytes": len(model.flatbuffer), "quantization": graph.quantization},
+        "ops": [{"op": op, "count": counts[op], "method": kernels().get(op)} for op in sorted(counts)],
+        **describe_model(graph.inputs, graph.outputs, describe_layers(graph, lacking=True)),
+    }
+    return read_description(content, refusal=_refusal(graph), built=None)
+
+
+def _convert(source: Source) -> Model:
+    """Convert a source as it is."""
+    if source.kind == "tflite":
+        return canonicalize(source.data)
+    options = Options(name="model", src=source.location)
+    return quantize(options, source, {"CALIBRATION": None, "TEST_DATA": None}).model
+
+
+def _refusal(graph: Graph) -> str | None:
+    """Return why a model cannot be compiled for TFLM; None: no reason is known."""
+    try:
+        check_ops(graph)
+    except TflmBuildError as error:
+        return str(error)
+    return None

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a manifest says of any model, as plain values: its inputs, outputs and layers. No flatbuffer is needed here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tflm_build.model.types import TYPES, bytes_of
+
+__all__ = ["Layer", "LayerTensor", "Tensor", "write_shape"]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of the model. `real = scale * (element - zero_point)`; scale 0: not quantized."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type, as numpy's."""
+        return np.dtype(TYPES[self.type].dtype)
+
+    @property
+    def bytes(self) -> int:
+        """Size of one tensor."""
+        return bytes_of(prod(self.shape), self.type)
+
+
+@dataclass(frozen=True)
+class LayerTensor:
+    """A tensor that an operator reads or writes.
+
+    Attributes:
+        tensor: its place in its subgraph: the same number is the same tensor.
+        type: of its elements, as the schema names it.
+        shape: its sizes.
+        constant: whether the model holds its data.
+    """
+
+    tensor: int
+    type: str
+    shape: tuple[int, ...]
+    constant: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one operator costs, and what it reads and writes.
+
+    Attributes:
+        op: name in the schema, or the custom op's own.
+        layer: name of the layer in the source.
+        macs: multiply-accumulates, as workload.py defines them.
+        parameters: elements of the constants that it reads, shapes and axes among them.
+        weight_bytes: bytes of these constants; of those that several operators read, at the first only.
+        activation_bytes: bytes of all other tensors that it reads or writes.
+        subgraph: its place; 0 is the one that is run.
+        inputs: what it reads, without optional inputs that are left out.
+        outputs: what it writes.
+        live_bytes: activations that live while it runs, each rounded up to 16, as TFLM plans them, without what kernels
+            ask for themselves; None for a model of several subgraphs, or with elements of no fixed size.
+    """
+
+    op: str
+    layer: str
+    macs: int
+    parameters: int
+    weight_bytes: int
+    activation_bytes: int
+    subgraph: int
+    inputs: tuple[LayerTensor, ...]
+    outputs: tuple[LayerTensor, ...]
+    live_bytes: int | None
+
+
+def write_shape(shape: Sequence[int]) -> str:
+    """Write a shape for people."""
+    return "x".join(map(str, shape)) or "scalar"

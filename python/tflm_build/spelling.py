@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spell options as their user does: texts mark each as `MAX_FLASH`, and whoever prints a text says for whom."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+__all__ = ["CALLER", "SPELLINGS", "spell", "spell_for_caller"]
+
+CALLER: Final = "TFLM_BUILD_CALLER"
+"""The environment variable by which a build system says who it is: a key of SPELLINGS; not set: the command line."""
+
+SPELLINGS: Final[Mapping[str, Callable[[str], str]]] = {
+    "command": lambda option: "--" + option.lower().replace("_", "-"),
+    "cmake": str.upper,
+    "bazel": str.lower,
+}
+
+_MARKED: Final = re.compile(r"`([A-Z][A-Z0-9_]+)`")
+
+
+def spell(text: str, caller: str) -> str:
+    """Return a text with its marked options as a caller spells them."""
+    return _MARKED.sub(lambda match: SPELLINGS[caller](match[1]), text)
+
+
+def spell_for_caller(text: str) -> str:
+    """Return a text with its marked options as the user spells them who called this program."""
+    caller = os.environ.get(CALLER, "")
+    return spell(text, caller if caller in SPELLINGS else "command")
