@@ -24,7 +24,7 @@ tflm_toolchain = rule(
 one yourself where the converter is a target of your own build.""",
     attrs = {
         "converter": attr.label(
-            doc = "The program, such as a `py_binary` that calls `tflm_build.cli.main()`: docs/reference/bazel.md says what it is asked.",
+            doc = "The program, such as a `py_binary` that calls `tflm_build.__main__.main()`: docs/reference/bazel.md says what it is asked.",
             executable = True,
             allow_files = True,
             cfg = "exec",

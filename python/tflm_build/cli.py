@@ -234,12 +234,6 @@ def run(words: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Run `tflm-build` as its user called it, or as Bazel does."""
+    """Run `tflm-build` as its user called it."""
     end_with_signals()
-    words = sys.argv[1:]
-    if words[-1:] == ["--persistent_worker"] or (words[-1:] and words[-1].startswith("@")):
-        from tflm_build.bazel_worker.worker import main as serve_bazel
-
-        serve_bazel()
-    else:
-        run(words)
+    run(sys.argv[1:])

@@ -8,14 +8,16 @@ import sys
 import tarfile
 from pathlib import Path
 
-from support.workspaces import ROOT, Workspace, served
+from support import ROOT
+from support.workspaces import Workspace, served
 
 
 def release(folder: Path) -> list[str]:
     """Write the archive; return what is printed."""
     folder.mkdir()
-    command = [sys.executable, ROOT / "scripts" / "release_archive.py", folder]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    command = [sys.executable, str(ROOT / "scripts" / "release_archive.py"), str(folder)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    return result.stdout.splitlines()
 
 
 def test_a_release(tmp_path: Path) -> None:
