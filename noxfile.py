@@ -6,7 +6,7 @@ import sys
 
 import nox
 
-__all__ = ["bench", "demo", "docs", "lint", "tests"]
+__all__ = ["bazel7", "bench", "demo", "docs", "lint", "tests"]
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "none"
@@ -40,6 +40,12 @@ def tests(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the compiler and the code that it emits; arguments go to the benchmarks."""
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def bazel7(session: nox.Session) -> None:
+    """Try Debian sid's Bazel, 7 or newer, in a chroot; as root, some minutes. An argument is the chroot's folder."""
+    session.run("scripts/bazel7", *session.posargs)
 
 
 @nox.session

@@ -6,11 +6,12 @@ TflmModelInfo = provider(
     fields = {
         "arena": "File: a text with the number of bytes of the arena.",
         "golden": "File: the test vectors as .npz: input_0.., output_0.., tolerance.",
-        "golden_sources": "list of File: the test vectors as C, source first.",
+        "golden_sources": "depset of File: the test vectors as C, a source and a header.",
         "header": "File: what firmware includes.",
         "manifest": "File: what each stage found, as JSON.",
-        "name": "string: the C identifier that symbols and files begin with.",
-        "sources": "list of File: descriptor, data and registration of ops, as they are emitted.",
+        "name": "string: the C identifier that files begin with.",
+        "sources": "depset of File: descriptor, data and registration of ops, as they are emitted.",
+        "symbol": "string: the C identifier that symbols begin with.",
         "tflite": "File: the model as it is shipped.",
     },
 )

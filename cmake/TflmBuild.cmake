@@ -9,7 +9,7 @@
     tflm_add_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
                    [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
                    [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
-                   [EMBED auto|array|incbin] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
+                   [EMBED auto|array|incbin] [SYMBOL <name>] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
                    [UNSAFE_DESERIALIZE])
 
   ``add_tflm_model()`` is an alias: another name of this command, which the guides use.
@@ -58,6 +58,8 @@
   ``EMBED``
     how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; auto is
     incbin where the toolchain has it; one of auto (default), array, incbin
+  ``SYMBOL``
+    C identifier that the emitted symbols begin with, where models of a program have one name; default: the name
   ``SECTION``
     linker section of the data; default: that of constants
   ``ALIGN``
@@ -193,7 +195,8 @@ function(tflm_add_model_test name)
   _tflm_build_root(root)
   set(program ${name}_golden_test)
   add_executable(${program} "${root}/runtime/src/model_test.c" "${folder}/${model}_golden.c")
-  target_compile_definitions(${program} PRIVATE TFLM_GOLDEN=${model}_golden)
+  get_target_property(symbol ${model} TFLM_BUILD_SYMBOL)
+  target_compile_definitions(${program} PRIVATE TFLM_GOLDEN=${symbol}_golden)
   target_link_libraries(${program} PRIVATE ${library})
   _tflm_build_keep_apart(${program})
   add_dependencies(${program} ${model}_generate)

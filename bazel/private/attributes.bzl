@@ -19,6 +19,7 @@ OPTIONS = {
     "quantize": "none",
     "report": False,
     "section": "",
+    "symbol": "",
     "unsafe_deserialize": False,
 }
 
@@ -64,7 +65,7 @@ _VALUES = {
     ),
     "embed": attr.string(
         doc = """How the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no
-time; auto is incbin where the C++ toolchain is gcc or clang; one of auto (default), array, incbin.""",
+time; auto is incbin where the C++ toolchain assembles; one of auto (default), array, incbin.""",
         default = "auto",
         values = ["auto", "array", "incbin"],
     ),
@@ -72,6 +73,7 @@ time; auto is incbin where the C++ toolchain is gcc or clang; one of auto (defau
         doc = """Element type of inputs and outputs of a quantized model: auto is its integer type; one of auto
 (default), float32.""",
         default = "auto",
+        values = ["auto", "float32"],
     ),
     "keep_names": attr.bool(
         doc = "Keep the names of tensors in the model, for debugging.",
@@ -100,10 +102,12 @@ where the test data has no labels; default: not limited.""",
     "plan": attr.string(
         doc = "Plan the arena offline where TFLM's own planner wastes some; one of auto (default), off.",
         default = "auto",
+        values = ["auto", "off"],
     ),
     "quantize": attr.string(
         doc = "Quantization scheme; none leaves the model unchanged; one of none (default), int8, int16x8.",
         default = "none",
+        values = ["none", "int8", "int16x8"],
     ),
     "report": attr.bool(
         doc = "Write a page about the model as well, NAME.html, which is the output group report.",
@@ -111,13 +115,42 @@ where the test data has no labels; default: not limited.""",
     "section": attr.string(
         doc = "Linker section of the data; default: that of constants.",
     ),
+    "symbol": attr.string(
+        doc = """C identifier that the emitted symbols begin with, where models of a program have one name; default: the
+name.""",
+    ),
     "unsafe_deserialize": attr.bool(
         doc = "Let Keras run code that lies in the source, as Lambda layers do.",
     ),
 }
 
+# What the library takes as a cc_library does.
+LIBRARY_ATTRIBUTES = {
+    "alwayslink": attr.bool(
+        doc = "Link the model into every program that depends on it, also where nothing refers to it.",
+    ),
+    "copts": attr.string_list(
+        doc = "Options of the C and C++ compiler, for this library alone.",
+    ),
+    "deps": attr.label_list(
+        doc = "Further libraries that this one brings.",
+        providers = [CcInfo],
+    ),
+    "include_prefix": attr.string(
+        doc = "What stands before the header's name in place of the package's path: with `audio`, the header is `audio/<name>.h`.",
+    ),
+}
+
 _PRIVATE = {
     "_cc_toolchain": attr.label(default = "@rules_cc//cc:current_cc_toolchain"),
+    "_model_h": attr.label(
+        default = "//bazel/runtime:model_h",
+        providers = [CcInfo],
+    ),
+    "_one_model": attr.label(
+        default = "//:one_model",
+        allow_single_file = True,
+    ),
     "_runtime": attr.label(
         default = "//bazel/runtime",
         providers = [CcInfo],
@@ -125,4 +158,7 @@ _PRIVATE = {
     "_tflm": attr.label(default = "//bazel:tflm"),
 }
 
-ATTRIBUTES = dict(dict(_FILES, **_VALUES), **_PRIVATE)
+# What a conversion depends on.
+CONVERSION_ATTRIBUTES = dict(_FILES, **_VALUES)
+
+ATTRIBUTES = dict(dict(CONVERSION_ATTRIBUTES, **LIBRARY_ATTRIBUTES), **_PRIVATE)

@@ -17,7 +17,9 @@ def _tflm_image_test_impl(ctx):
         fail("tflm-build: error: {}: {}".format(ctx.label.name, toolchain.error))
     image = ctx.file.image
     manifests = [model[TflmModelInfo].manifest for model in ctx.attr.models]
-    lines = ["verify", image.short_path]
+
+    # With the versions, no PASS in a cache outlives another TFLM.
+    lines = ["--versions", toolchain.versions.short_path, "verify", image.short_path]
     for manifest in manifests:
         lines += ["--model", manifest.short_path]
     arguments = ctx.actions.declare_file(ctx.label.name + ".arguments")
@@ -28,7 +30,10 @@ def _tflm_image_test_impl(ctx):
         converter = toolchain.converter.executable.short_path,
     ), is_executable = True)
     beside = [file for model in ctx.attr.models for file in [model[TflmModelInfo].tflite, model[TflmModelInfo].golden]]
-    runfiles = ctx.runfiles(files = [image, arguments, toolchain.converter.executable] + manifests + beside)
+    files = [image, arguments, toolchain.converter.executable, toolchain.versions] + manifests + beside
+    runfiles = ctx.runfiles(files = files)
+    if toolchain.runfiles:
+        runfiles = runfiles.merge(toolchain.runfiles)
     return [DefaultInfo(executable = script, runfiles = runfiles)]
 
 tflm_image_test = rule(

@@ -1,20 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say which files an option that takes a path stands for, and where the converter finds them."""
 
-def _folder_of(ctx, option, files):
-    """Return the folder that files lie in: that of a SavedModel, or the one that they share."""
+def _folders_of(files):
+    """Return the folder that files lie in, that of a SavedModel or the one that they share; else all their folders."""
     for file in files:
         if file.basename == "saved_model.pb":
-            return _place(file).rpartition("/")[0]
-    folders = {_place(file).rpartition("/")[0]: None for file in files}.keys()
-    if len(folders) > 1:
-        shown = ", ".join([repr(folder) for folder in sorted(folders)[:3]])
-        fail("tflm-build: error: {}: {} got files of several folders: {}; allowed: a file, or the files of one folder".format(
-            ctx.label.name,
-            option.upper(),
-            shown,
-        ))
-    return folders[0]
+            return [_place(file).rpartition("/")[0]]
+    return {_place(file).rpartition("/")[0]: None for file in files}.keys()
 
 def _place(file):
     """Return where a file lies among those that the converter sees, whether the build makes it or not."""
@@ -32,44 +24,52 @@ def option_input(ctx, option):
 
     Returns:
         None where it is not set; else a struct: `value` of the option, `files` that it depends on, `staged`
-        among them.
+        among them; or `error`, what is wrong with it.
     """
     target, function = getattr(ctx.attr, option), getattr(ctx.attr, option + "_function")
     random = ctx.attr.calibration_random if option == "calibration" else 0
     if random and target:
-        fail("tflm-build: error: {}: CALIBRATION got both calibration and calibration_random; pass one of them".format(
-            ctx.label.name,
-        ))
+        return struct(
+            error = "CALIBRATION got both calibration and calibration_random; pass one of them",
+        )
     if random:
-        return struct(value = "random:{}".format(random), files = [], staged = [])
-    if not target:
-        if function:
-            fail("tflm-build: error: {0}: {1}_function got '{2}', but {1} has no Python file; pass one".format(
-                ctx.label.name,
-                option,
-                function,
-            ))
+        return struct(error = None, value = "random:{}".format(random), files = [], staged = [])
+    if not target and not function:
         return None
+    if not target:
+        return struct(
+            error = "{0}_function got '{1}', but {0} has no Python file; pass one".format(option, function),
+        )
     files = getattr(ctx.files, option)
     if not files:
-        fail("tflm-build: error: {}: {} got {}, which has no files; allowed: a file, or the files of one folder".format(
-            ctx.label.name,
-            option.upper(),
-            target.label,
-        ))
+        return struct(
+            error = "{} got {}, which has no files; allowed: a file, or the files of one folder".format(
+                option.upper(),
+                target.label,
+            ),
+        )
     if function:
         if len(files) != 1:
-            fail("tflm-build: error: {}: {} got {} files; with {}_function, pass one Python file, and in data the others".format(
-                ctx.label.name,
-                option.upper(),
-                len(files),
-                option,
-            ))
+            return struct(
+                error = "{} got {} files; with {}_function, pass one Python file, and in data the others".format(
+                    option.upper(),
+                    len(files),
+                    option,
+                ),
+            )
         value = "{stage}/" + _place(files[0]) + ":" + function
-        return struct(value = value, files = files, staged = files + ctx.files.data)
+        return struct(error = None, value = value, files = files, staged = files + ctx.files.data)
     if len(files) == 1 and files[0].basename != "saved_model.pb":
-        return struct(value = files[0].path, files = files, staged = [])
-    return struct(value = "{stage}/" + _folder_of(ctx, option, files), files = files, staged = files)
+        return struct(error = None, value = files[0].path, files = files, staged = [])
+    folders = _folders_of(files)
+    if len(folders) > 1:
+        return struct(
+            error = "{} got files of several folders: {}; allowed: a file, or the files of one folder".format(
+                option.upper(),
+                ", ".join([repr(folder) for folder in sorted(folders)[:3]]),
+            ),
+        )
+    return struct(error = None, value = "{stage}/" + folders[0], files = files, staged = files)
 
 def stage(arguments, files):
     """Tell the converter of staged files.

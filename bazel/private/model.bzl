@@ -1,125 +1,130 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rule `tflm_model`: one action that compiles a model, and a library of what comes of it."""
+"""The rule `tflm_model`: compile a model, and make a library of what comes of it."""
 
 load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain", "use_cc_toolchain")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 load("//bazel:providers.bzl", "TflmModelInfo")
-load("//bazel/private:attributes.bzl", "ATTRIBUTES", "OPTIONS")
-load("//bazel/private:inputs.bzl", "option_input", "stage")
-load("//bazel/private:library.bzl", "compile_library", "resolve_embed")
+load("//bazel/private:attributes.bzl", "ATTRIBUTES", "CONVERSION_ATTRIBUTES")
+load(
+    "//bazel/private:conversion.bzl",
+    "CONVERSION",
+    "ConversionInfo",
+    "TOOLCHAIN_TYPE",
+    "add_conversion",
+    "declare_outputs",
+    "request_conversion",
+    "tflm_conversion",
+)
+load("//bazel/private:library.bzl", "compile_library", "configure", "resolve_embed")
 
-_TYPE = "@tflm_build//bazel:toolchain_type"
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-def _outputs(ctx, embed):
-    """Declare the emitted files, by what they are."""
-    ends = {
-        "arena": ".arena",
-        "data": "_data.S" if embed == "incbin" else "_data.c",
-        "golden": "_golden.npz",
-        "golden_header": "_golden.h",
-        "golden_source": "_golden.c",
-        "header": ".h",
-        "manifest": ".json",
-        "model": ".c",
-        "ops": "_ops.cc",
-        "tflite": ".tflite",
-    }
-    if ctx.attr.report:
-        ends["report"] = ".html"
-    return {what: ctx.actions.declare_file(ctx.label.name + end) for what, end in ends.items()}
+def _check_symbol(ctx, option, value):
+    """Fail where a name or symbol cannot begin a C symbol; the converter refuses the keywords of C as well."""
+    allowed = [letter in _LETTERS + "0123456789_" for letter in value.elems()]
+    if not all(allowed) or value[0] not in _LETTERS:
+        fail("tflm-build: error: {}: {} becomes a C symbol; got '{}'; use letters, digits and _, a letter first, no C keyword".format(
+            ctx.label.name,
+            option,
+            value,
+        ))
 
-def _convert(ctx, toolchain, embed, outputs):
-    """Add the action."""
-    inputs = ctx.files.data
-    staged = []
-    arguments = ctx.actions.args()
-    arguments.add("convert")
-    arguments.add("--quiet")
-    arguments.add("--versions", toolchain.versions)
-    arguments.add("--name", ctx.label.name)
-    for option in ["src", "calibration", "test_data"]:
-        given = option_input(ctx, option)
-        if given:
-            arguments.add("--" + option.replace("_", "-"), given.value)
-            inputs = inputs + given.files
-            staged = staged + given.staged
-    for option, unset in OPTIONS.items():
-        value = embed if option == "embed" else getattr(ctx.attr, option)
-        if value != unset:
-            arguments.add("--" + option.replace("_", "-"))
-            if value != True:
-                arguments.add(str(value))
-    arguments.add("--out-dir", outputs["manifest"].dirname)
-    stage(arguments, staged)
-    arguments.use_param_file("@%s", use_always = True)
-    arguments.set_param_file_format("multiline")
-
-    requirements = {}
-    startup = []
-    if toolchain.worker_protocol == "json":
-        startup = ["--protocol=json"]  # Bazel itself does not tell the worker
-    if toolchain.worker_protocol != "none":
-        requirements = {"requires-worker-protocol": toolchain.worker_protocol, "supports-workers": "1"}
-    ctx.actions.run(
-        executable = toolchain.converter,
-        arguments = startup + [arguments],
-        inputs = inputs,
-        outputs = outputs.values(),
-        # As a tool, the versions are part of what a worker is: one that was started before they changed is ended.
-        tools = [toolchain.versions],
-        mnemonic = "TflmModel",
-        progress_message = "Compiling model " + str(ctx.label).replace("@@//", "//"),
-        execution_requirements = requirements,
-    )
+def _outputs(ctx, toolchain, embed):
+    """Return the emitted files: those of the one conversion for all configurations, or of one for this alone."""
+    request = request_conversion(ctx, toolchain, ctx.label.name, embed)
+    if request.error:
+        fail("tflm-build: error: {}: {}".format(ctx.label.name, request.error))
+    outputs = declare_outputs(ctx, request, ctx.label.name + ".tflm")
+    if ctx.attr.conversion and ctx.attr.conversion[ConversionInfo].request == request:
+        shared = ctx.attr.conversion[ConversionInfo].outputs
+        for what, output in outputs.items():
+            ctx.actions.symlink(output = output, target_file = shared[what])
+    else:
+        add_conversion(ctx, toolchain, request, outputs)
+    return struct(**outputs)
 
 def _tflm_model_impl(ctx):
-    toolchain = ctx.toolchains[_TYPE]
-    if toolchain.error:
-        fail("tflm-build: error: {}: {}".format(ctx.label.name, toolchain.error))
+    symbol = ctx.attr.symbol or ctx.label.name
+    _check_symbol(ctx, "NAME", ctx.label.name)
+    _check_symbol(ctx, "SYMBOL", symbol)
+    toolchain = ctx.toolchains[TOOLCHAIN_TYPE]
     cc_toolchain = find_cc_toolchain(ctx)
-    embed = resolve_embed(ctx.attr.embed, cc_toolchain)
-    emitted = _outputs(ctx, embed)
-    _convert(ctx, toolchain, embed, emitted)
-    outputs = struct(**emitted)
-    cc_info, libraries = compile_library(ctx, cc_toolchain, outputs)
-    golden = [outputs.golden_source, outputs.golden_header]
+    features = configure(ctx, cc_toolchain)
+    outputs = _outputs(ctx, toolchain, resolve_embed(ctx.attr.embed, features))
+    header = ctx.actions.declare_file(ctx.label.name + ".h")
+    ctx.actions.symlink(output = header, target_file = outputs.header)
+    cc_info, libraries = compile_library(ctx, cc_toolchain, features, symbol, header, outputs)
+    golden = depset([outputs.golden_source, outputs.golden_header])
+    sources = depset([outputs.model, outputs.data, outputs.ops])
+    report = [outputs.report] if ctx.attr.report else []
+    emitted = [outputs.arena, outputs.golden, outputs.manifest, outputs.tflite, header] + report
     return [
-        DefaultInfo(files = depset(emitted.values() + libraries)),
+        DefaultInfo(files = depset(emitted + libraries, transitive = [golden, sources])),
         cc_info,
         TflmModelInfo(
             arena = outputs.arena,
             golden = outputs.golden,
             golden_sources = golden,
-            header = outputs.header,
+            header = header,
             manifest = outputs.manifest,
             name = ctx.label.name,
-            sources = [outputs.model, outputs.data, outputs.ops],
+            sources = sources,
+            symbol = symbol,
             tflite = outputs.tflite,
         ),
         OutputGroupInfo(
             arena = depset([outputs.arena]),
             golden = depset([outputs.golden]),
-            golden_sources = depset(golden),
-            header = depset([outputs.header]),
+            golden_sources = golden,
+            header = depset([header]),
             manifest = depset([outputs.manifest]),
-            report = depset([outputs.report] if ctx.attr.report else []),
-            sources = depset([outputs.model, outputs.data, outputs.ops]),
+            report = depset(report),
+            sources = sources,
             tflite = depset([outputs.tflite]),
         ),
     ]
 
-tflm_model = rule(
+_tflm_model = rule(
     implementation = _tflm_model_impl,
     doc = """Compile a trained model for TensorFlow Lite for Microcontrollers (TFLM).
 
 The target is a C library: depend on it from `cc_library`, `cc_binary` or `cc_test`, and include `"<name>.h"`. It
 brings the runtime, `"tflm_build/model.h"`, and what runs the model: what `@tflm_build//bazel:tflm` names. Its name is
-the C identifier that the emitted symbols and files begin with.
+the C identifier that the emitted files begin with, and the symbols unless `symbol` says another.
 
 Output groups: `tflite`, `manifest`, `header`, `arena`, `golden`, `golden_sources`, `sources`, `report`. Other rules
 read `TflmModelInfo`.""",
-    attrs = ATTRIBUTES,
+    attrs = dict(
+        ATTRIBUTES,
+        # That of tools: its configuration is the same one whatever is built.
+        conversion = attr.label(
+            cfg = "exec",
+            providers = [ConversionInfo],
+        ),
+    ),
     fragments = ["cpp"],
     provides = [CcInfo, TflmModelInfo],
-    toolchains = [_TYPE] + use_cc_toolchain(),
+    toolchains = [TOOLCHAIN_TYPE] + use_cc_toolchain(),
 )
+
+def tflm_model(name, **kwargs):
+    """Compile a trained model into a C library; the attributes are those of the rule.
+
+    Args:
+        name: the C identifier that emitted files begin with, and symbols unless `symbol` says another.
+        **kwargs: attributes, see docs/reference/bazel.md, and those that every rule has.
+    """
+    asked = {what: value for what, value in kwargs.items() if what in CONVERSION_ATTRIBUTES}
+
+    # What one configuration chooses, another one cannot convert for it.
+    if not [value for value in asked.values() if type(value) == "select"]:
+        tflm_conversion(
+            name = name + CONVERSION,
+            model = name,
+            tags = ["manual"],
+            testonly = kwargs.get("testonly", False),
+            visibility = ["//visibility:private"],
+            **asked
+        )
+        kwargs["conversion"] = ":" + name + CONVERSION
+    _tflm_model(name = name, **kwargs)

@@ -41,10 +41,16 @@ function(_tflm_build_embed target file tflite)
     if(CMAKE_C_COMPILER_ID MATCHES "Clang")
       list(APPEND options -Wno-unused-command-line-argument)
     endif()
+    # By its path: the assembler would take a source file of the same name in the folder that it is started in.
     # The scanner for dependencies does not see what .incbin reads.
     set_source_files_properties(
       "${file}"
-      PROPERTIES LANGUAGE C COMPILE_OPTIONS "${options}" OBJECT_DEPENDS "${tflite}" SKIP_PRECOMPILE_HEADERS ON
+      PROPERTIES
+        LANGUAGE C
+        COMPILE_OPTIONS "${options}"
+        COMPILE_DEFINITIONS "TFLM_DATA_FILE=\"${tflite}\""
+        OBJECT_DEPENDS "${tflite}"
+        SKIP_PRECOMPILE_HEADERS ON
     )
   endif()
 endfunction()

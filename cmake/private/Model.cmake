@@ -31,6 +31,35 @@ function(
   add_dependencies(${target} ${model}_generate)
 endfunction()
 
+# Make a second library of a model with this symbol an error of the linker, which otherwise takes the first in silence.
+#
+#   symbol  what the model's C symbols begin with
+#   source  the trained model
+function(_tflm_build_only_one target symbol source)
+  if(MSVC OR NOT CMAKE_C_COMPILER_ID MATCHES "^(GNU|Clang|AppleClang)$")
+    return()
+  endif()
+  # What this library alone defines, for the linker to be asked for. No path decides it.
+  cmake_path(GET source FILENAME digest)
+  cmake_path(ABSOLUTE_PATH source)
+  if(EXISTS "${source}" AND NOT IS_DIRECTORY "${source}")
+    file(SHA256 "${source}" digest)
+  endif()
+  string(MD5 digest "${PROJECT_NAME};${target};${digest}")
+  _tflm_build_root(root)
+  target_sources(${target} PRIVATE "${root}/runtime/src/one_model.c")
+  target_compile_definitions(
+    ${target}
+    PRIVATE "TFLM_ONE_MODEL=tflm_two_models_have_the_symbol_${symbol}" "TFLM_LIBRARY=tflm_library_${digest}"
+  )
+  set(prefix "")
+  if(APPLE)
+    set(prefix _)
+  endif()
+  # As a library and not as an option, it comes to a program through private dependencies as well.
+  target_link_libraries(${target} INTERFACE "-Wl,-u,${prefix}tflm_library_${digest}")
+endfunction()
+
 # Take a target out of what a project does with its own code: that of others is not for it to mend or to merge.
 function(_tflm_build_keep_apart target)
   set_target_properties(
@@ -69,6 +98,7 @@ function(_tflm_build_add_model function name arguments)
     MAX_MACS
     PLAN
     EMBED
+    SYMBOL
     SECTION
     ALIGN
   )
@@ -76,6 +106,10 @@ function(_tflm_build_add_model function name arguments)
   _tflm_build_parse(${function} "${name}" "${files};${values}" "${flags}" "" "${arguments}")
   _tflm_build_require(${function} "${name}" SRC "<trained model>")
   _tflm_build_check_name(${function} "${name}")
+  set(symbol "${name}")
+  if(DEFINED arg_SYMBOL)
+    set(symbol "${arg_SYMBOL}")
+  endif()
   _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
 
   set(options "")
@@ -128,6 +162,7 @@ function(_tflm_build_add_model function name arguments)
 
   _tflm_build_find_tflm(backend)
   _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
+  _tflm_build_only_one(${name} "${symbol}" "${arg_SRC}")
   add_library(tflm_build::${name} ALIAS ${name})
   set_target_properties(
     ${name}
@@ -136,6 +171,7 @@ function(_tflm_build_add_model function name arguments)
       TFLM_TFLITE "${folder}/${name}.tflite"
       TFLM_ARENA_SIZE "${folder}/${name}.arena"
       TFLM_BUILD_DATA "${data}"
+      TFLM_BUILD_SYMBOL "${symbol}"
   )
 
   add_library(${name}_golden STATIC EXCLUDE_FROM_ALL "${folder}/${name}_golden.c")

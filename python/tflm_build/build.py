@@ -92,6 +92,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     versions = {**base_versions(), **converted.versions, **arranged.measured.versions}
     shipment = Shipment(
         name=options.name,
+        symbol=options.prefix,
         embed=options.embed,
         section=options.section,
         align=options.align,

@@ -114,7 +114,11 @@ class Options:
         cmake="how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no "
         "time; auto is incbin where the toolchain has it",
         bazel="how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no "
-        "time; auto is incbin where the C++ toolchain is gcc or clang",
+        "time; auto is incbin where the C++ toolchain assembles",
+    )
+    symbol: str | None = _option(
+        "C identifier that the emitted symbols begin with, where models of a program have one name; default: the name",
+        "NAME",
     )
     section: str | None = _option("linker section of the data; default: that of constants", "NAME")
     align: int = _option("alignment of the data in bytes, a power of two from 16 to 4096", "N", kind=int, default=16)
@@ -135,14 +139,8 @@ class Options:
         Raises:
             TflmBuildError: a value is not allowed, or two options contradict each other.
         """
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.name) or self.name in C_KEYWORDS:
-            msg = (
-                f"`NAME` becomes a C symbol; got '{self.name}'; use letters, digits and _, a letter first, no C keyword"
-            )
-            raise TflmBuildError(msg)
-        if self.name.lower().startswith("tflm"):
-            msg = f"`NAME` got '{self.name}'; names that begin with tflm are the runtime's; choose another"
-            raise TflmBuildError(msg)
+        self._check_symbol("name")
+        self._check_symbol("symbol")
         for field in dataclasses.fields(self):
             choices, value = field.metadata["choices"], getattr(self, field.name)
             if choices and value not in choices:
@@ -166,6 +164,21 @@ class Options:
             raise TflmBuildError(msg)
         if not 16 <= self.align <= 4096 or self.align & (self.align - 1):  # noqa: PLR2004 - a flatbuffer's, and a page
             msg = f"`ALIGN` got {self.align}; allowed: a power of two from 16 to 4096"
+            raise TflmBuildError(msg)
+
+    def _check_symbol(self, option: str) -> None:
+        """Refuse what cannot begin a C symbol, or begins those of the runtime."""
+        value = getattr(self, option)
+        if value is None:
+            return
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", value) or value in C_KEYWORDS:
+            msg = (
+                f"`{option.upper()}` becomes a C symbol; got '{value}'; use letters, digits and _, a letter first, "
+                "no C keyword"
+            )
+            raise TflmBuildError(msg)
+        if value.lower().startswith("tflm"):
+            msg = f"`{option.upper()}` got '{value}'; names that begin with tflm are the runtime's; choose another"
             raise TflmBuildError(msg)
 
     def _check_limit(self, option: str, highest: float) -> None:
@@ -192,3 +205,8 @@ class Options:
         thousand = 1000 if option == "max_macs" else 1024
         factors = {"": 1, "k": thousand, "m": thousand * thousand}
         return int(match[1]) * factors[match[2].lower()]
+
+    @property
+    def prefix(self) -> str:
+        """What the emitted symbols begin with."""
+        return self.symbol or self.name

@@ -32,6 +32,8 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copyfile(EXAMPLE / "fw" / "sine.keras", models / "sine.keras")
     shutil.copyfile(EXAMPLE / "fw" / "calibration.npz", models / "calibration.npz")
     (models / "dense.tflite").write_bytes(flatbuffer(MODELS["dense"]))
+    (folder / "root.tflite").write_bytes(flatbuffer(MODELS["dense"]))
+    shutil.copy(Path(sys.executable).with_name("tflm-build"), folder / "custom")
     tensors = [Tensor("x", (1, 4), "float32"), Tensor("y", (1, 4), "float32")]
     unknown = Model("unknown", tensors, [Op("MyOp", "", (0,), (1,))], (0,), (1,), 0)
     (folder / "broken" / "unknown_op.tflite").write_bytes(flatbuffer(unknown))

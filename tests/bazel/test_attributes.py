@@ -20,7 +20,7 @@ def evaluate(file: Path) -> dict[str, Any]:
     def attribute(kind: str) -> Any:
         return lambda **facts: {"kind": kind, **facts}
 
-    kinds = ("bool", "int", "label", "label_list", "string")
+    kinds = ("bool", "int", "label", "label_list", "string", "string_list")
     names: dict[str, Any] = {
         "attr": SimpleNamespace(**{kind: attribute(kind) for kind in kinds}),
         "load": lambda *_, **__: None,
@@ -31,7 +31,7 @@ def evaluate(file: Path) -> dict[str, Any]:
 
 
 ATTRIBUTES = evaluate(RULES / "private" / "attributes.bzl")
-PUBLIC = {name: facts for name, facts in ATTRIBUTES["ATTRIBUTES"].items() if not name.startswith("_")}
+PUBLIC = ATTRIBUTES["CONVERSION_ATTRIBUTES"]
 
 
 def test_every_option_is_an_attribute() -> None:
@@ -53,11 +53,13 @@ def test_every_option_is_an_attribute() -> None:
         if field.default not in {None, dataclasses.MISSING, False}:
             assert facts["default"] == field.default
             assert ATTRIBUTES["OPTIONS"][name] == ("" if name == "embed" else field.default)
+        if choices := field.metadata["choices"]:
+            assert facts["values"] == list(choices)
 
 
 def test_every_attribute_is_documented() -> None:
     page = (ROOT / "docs" / "reference" / "bazel.md").read_text()
-    for name, facts in PUBLIC.items():
+    for name, facts in {**PUBLIC, **ATTRIBUTES["LIBRARY_ATTRIBUTES"]}.items():
         assert facts["doc"].strip(), name
         line = " ".join(facts["doc"].split())
         assert f"| `{name}` | {line} |" in page, f"docs/reference/bazel.md lacks: | `{name}` | {line} |"

@@ -28,6 +28,10 @@ def test_the_example(checkout: Path, tmp_path: Path) -> None:
         words = workspace.bazel("test", "//...").words
         for name in ("firmware_test", "model_test", "sine_test"):
             assert f"//fw:{name} PASSED" in " ".join(words.split())
+        words = workspace.bazel("test", "--config=device", "//...").words
+        assert "Executed 2 out of 5 tests: 2 tests pass and 3 were skipped" in words
+        assert "//board:check_test PASSED" in words
+        workspace.bazel("build", "--repo_env=CC=clang", "--features=layering_check", "//...")
         firmware = subprocess.run([workspace.outputs() / "fw" / "firmware"], capture_output=True, text=True, check=True)
         lines = firmware.stdout.splitlines()
         assert len(lines) == 9

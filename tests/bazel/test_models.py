@@ -4,6 +4,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ from support.tiny_models import MODELS
 from support.workspaces import Workspace
 
 ONE_SHOT = "--strategy=TflmModel=sandboxed"
+
+BOARD = (
+    "--platforms=//board:cortex_m", "--extra_toolchains=//board:toolchain",
+    "--incompatible_enable_cc_toolchain_resolution", "--@tflm_build//bazel:tflm=@tflm_build//bazel:none",
+)  # fmt: skip
 
 PROJECT = """\
 cmake_minimum_required(VERSION 3.22)
@@ -29,18 +35,18 @@ def built(workspace: Workspace) -> dict[str, bytes]:
     """Build the models once, with a worker: their emitted files."""
     workspace.bazel("clean")
     run = workspace.bazel("build", "//models/...")
-    assert run.runners() == ["worker"] * 3
+    assert run.runners() == ["worker"] * 4
     return workspace.emitted("models", "sine") | workspace.emitted("models", "dense")
 
 
 def test_models_firmware_and_tests(workspace: Workspace, built: dict[str, bytes]) -> None:
     assert b"hello" not in built["sine.c"]
     words = workspace.bazel("test", "//models/...").words
-    assert "Executed 4 out of 4 tests: 4 tests pass" in words
+    assert "Executed 9 out of 9 tests: 9 tests pass" in words
 
 
 def test_rules_before_anything_runs(workspace: Workspace) -> None:
-    assert "Executed 7 out of 7 tests: 7 tests pass" in workspace.bazel("test", "//analysis/...").words
+    assert "Executed 12 out of 12 tests: 12 tests pass" in workspace.bazel("test", "//analysis/...").words
 
 
 def test_a_second_build_runs_nothing(workspace: Workspace) -> None:
@@ -94,7 +100,7 @@ def test_errors_are_the_converters_one_line(workspace: Workspace) -> None:
     words = workspace.bazel("build", "--keep_going", "//broken/...", check=False).words
     assert words.count("tflm-build: error: ") == 4
     for message in (
-        "tflm-build: error: wrong_quantize: quantize got 'int4'; allowed: none, int8, int16x8",
+        "tflm-build: error: wrong_section: section got 'a b'; allowed: letters, digits and _ . $ ,; such as",
         "tflm-build: error: no_calibration: quantize int8 needs calibration data; got none; pass an .npz with one",
         "tflm-build: error: unknown_op: ",
         "tflm-build: error: over_budget: max_flash is exceeded: got ",
@@ -102,6 +108,16 @@ def test_errors_are_the_converters_one_line(workspace: Workspace) -> None:
         assert message in words
     assert "MyOp" in words
     assert "Traceback" not in words
+
+
+def test_values_are_checked_before_anything_runs(workspace: Workspace) -> None:
+    package = workspace.folder / "misspelt"
+    package.mkdir()
+    load = 'load("@tflm_build//bazel:defs.bzl", "tflm_model")\n'
+    (package / "BUILD").write_text(f'{load}tflm_model(name = "model", src = "a.tflite", quantize = "int4")\n')
+    words = workspace.bazel("build", "//misspelt:all", check=False).words
+    assert "has to be one of 'none', 'int8' or 'int16x8' instead of 'int4'" in words
+    shutil.rmtree(package)
 
 
 def test_functions_and_folders(workspace: Workspace) -> None:
@@ -123,6 +139,43 @@ def test_a_function_finds_only_what_is_declared(workspace: Workspace) -> None:
         )
 
 
+def test_a_source_of_the_models_own_name(workspace: Workspace) -> None:
+    """An assembler that no sandbox hides the source from takes the model in flash."""
+    workspace.bazel("build", "//:root", "--spawn_strategy=local", "--strategy=TflmModel=worker")
+    model = workspace.outputs() / "root.tflm" / "root.tflite"
+    assert model.stat().st_size != (workspace.folder / "root.tflite").stat().st_size
+    library = workspace.outputs() / "libroot.a"
+    subprocess.run(["ar", "x", library, "root_data.pic.o"], check=True, cwd=workspace.base.parent)
+    copy = ["objcopy", "-O", "binary", "-j", ".rodata.root_data", "root_data.pic.o", "root.data"]
+    subprocess.run(copy, check=True, cwd=workspace.base.parent)
+    assert (workspace.base.parent / "root.data").read_bytes() == model.read_bytes()
+
+
+@pytest.mark.parametrize("options", [("-c", "opt"), ("-c", "dbg"), BOARD])
+def test_one_conversion_for_all_configurations(options: tuple[str, ...], workspace: Workspace) -> None:
+    workspace.bazel("build", "//models:sine", "//models:dense")
+    expected = workspace.emitted("models", "sine")
+    run = workspace.bazel("build", *options, "//models:sine", "//models:dense")
+    assert run.runners("CppCompile") != []
+    assert run.runners() == []
+    assert replace(workspace, options=options).emitted("models", "sine") == expected
+
+
+def test_layering(workspace: Workspace) -> None:
+    """With Clang, a file includes headers of what its target depends on itself, and each header compiles alone."""
+    options = (
+        "--repo_env=CC=clang",
+        "--features=layering_check",
+        "--features=parse_headers",
+        "--process_headers_in_dependencies",
+    )
+    run = workspace.bazel("build", *options, "//models/...", "//models:sine_test", "@tflm_build//bazel/...")
+    commands = [" ".join(spawn["commandArgs"]) for spawn in run.spawns if spawn["mnemonic"] == "CppCompile"]
+    checked = [command for command in commands if "-fmodules-strict-decluse" in command]
+    for source in ("models/firmware.c", "sine.tflm/sine.c", "sine_golden.c", "src/model_test.c", "src/host.c"):
+        assert any(source in command for command in checked), source
+
+
 def test_data_alone(workspace: Workspace) -> None:
     """Without anything that runs a model, firmware links data and descriptor, and nothing of the host backend."""
     none = "--@tflm_build//bazel:tflm=@tflm_build//bazel:none"
@@ -136,16 +189,24 @@ def test_data_alone(workspace: Workspace) -> None:
 
 def test_a_platform(workspace: Workspace) -> None:
     """For a microcontroller the converter runs here, and what it emits is compiled by that platform's compiler."""
-    options = (
-        "--platforms=//board:cortex_m", "--extra_toolchains=//board:toolchain",
-        "--incompatible_enable_cc_toolchain_resolution", "--@tflm_build//bazel:tflm=@tflm_build//bazel:none",
-    )  # fmt: skip
-    run = workspace.bazel("build", *options, "//board:firmware", "//models:dense", "//models:sine")
+    run = workspace.bazel("build", *BOARD, "//board:firmware", "//models:dense", "//models:sine")
     compilers = {spawn["commandArgs"][0] for spawn in run.spawns if spawn["mnemonic"] == "CppCompile"}
     assert compilers == {"/usr/bin/arm-none-eabi-gcc"}
-    library = workspace.outputs(*options) / "models" / "libsine.a"
+    library = workspace.outputs(*BOARD) / "models" / "libsine.a"
     told = subprocess.run(["arm-none-eabi-readelf", "-h", library], capture_output=True, text=True, check=True)
     assert told.stdout.count("ARM") >= 2
+
+
+def test_a_platform_that_the_host_backend_does_not_run_on(workspace: Workspace) -> None:
+    options = [option for option in BOARD if "bazel:tflm" not in option]
+    words = workspace.bazel("build", *options, "//models:dense", check=False).words
+    assert "//models:dense is incompatible and cannot be built, but was explicitly requested" in words
+    assert "constraint @tflm_build//bazel:host_backend_needs_linux_or_macos__pass_--@tflm_build_bazel_tflm" in words
+    words = workspace.bazel("test", *options, "//models/...").words
+    assert "//models:dense_test SKIPPED" in words
+    assert "//models:firmware_test SKIPPED" in words
+    words = workspace.bazel("build", *BOARD, "//models:dense_test", check=False).words
+    assert "constraint @tflm_build//bazel:a_test_without_an_emulator_needs_linux_or_macos" in words
 
 
 def test_a_python_without_the_package(workspace: Workspace) -> None:
@@ -165,6 +226,23 @@ def test_a_python_in_a_folder_with_a_space(workspace: Workspace, tmp_path: Path)
     run = workspace.bazel("test", "//models:dense_test", python=str(python))
     assert "Executed 1 out of 1 test: 1 test passes" in run.words
     assert run.runners() == ["worker"]
+
+
+@pytest.mark.parametrize("converter", ["command", "program"])
+def test_a_converter_of_a_users_own(converter: str, workspace: Workspace, built: dict[str, bytes]) -> None:
+    """The plain command, or a program that the build makes: a worker, and what verifies an image."""
+    own = replace(workspace, options=(f"--extra_toolchains=//custom:python,//custom:{converter}",))
+    run = own.bazel("test", "//models:firmware_test")
+    assert "//models:firmware_test PASSED" in run.words
+    assert own.emitted("models", "sine") | own.emitted("models", "dense") == built
+
+
+def test_what_verifies_an_image_depends_on_the_versions(workspace: Workspace) -> None:
+    workspace.bazel("build", "//models:firmware_test")
+    runfiles = workspace.outputs() / "models" / "firmware_test.sh.runfiles"
+    assert "tflite-micro==" in (runfiles / "tflm_build_toolchain" / "versions.txt").read_text()
+    arguments = (workspace.outputs() / "models" / "firmware_test.arguments").read_text().splitlines()
+    assert arguments[:3] == ["--versions", "../tflm_build_toolchain/versions.txt", "verify"]
 
 
 def test_versions_that_have_changed(workspace: Workspace, tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def test_strict(compiler: str, tmp_path: Path) -> None:
     assert "dense_data.S" in (strict.build / "compile_commands.json").read_text()
 
 
+def test_a_build_among_the_sources(tmp_path: Path) -> None:
+    """The assembler starts where the trained model lies under the name of the model in flash, and takes the latter."""
+    strict = project("strict", tmp_path)
+    strict.build = strict.source
+    strict.configure()
+    strict.make()
+    assert "100% tests passed, 0 tests failed out of 1" in strict.ctest()
+
+
 def test_installed(tmp_path: Path) -> None:
     installed = project("installed", tmp_path)
     installed.configure(f"-DCMAKE_INSTALL_PREFIX={tmp_path / 'prefix'}")
@@ -79,3 +88,47 @@ def test_conversions_at_once_are_bounded(tmp_path: Path) -> None:
     strict.configure("-UTFLM_BUILD_JOBS")
     (jobs,) = re.findall(r"TFLM_BUILD_JOBS:STRING=(\d+)", (strict.build / "CMakeCache.txt").read_text())
     assert int(jobs) == max(1, megabytes // 1500)
+
+
+@pytest.mark.parametrize("linker", ["bfd", "gold", "lld"])
+def test_two_libraries_of_one_symbol(linker: str, tmp_path: Path) -> None:
+    """Installed by two projects of one name; a program would get one model, with the other's header."""
+    prefixes = []
+    other = flatbuffer(MODELS["dense"]).replace(b"\x09\x0a\xf5\x0c", b"\x09\x0a\xf5\x0d")
+    for folder, package, symbol in (
+        ("first", "models", ""),
+        ("second", "others", ""),
+        ("third", "others", "SYMBOL other"),
+    ):
+        each = project("installed", tmp_path / folder)
+        lists = each.source / "CMakeLists.txt"
+        text = (
+            lists.read_text()
+            .replace("SRC dense.tflite", f"SRC dense.tflite {symbol}")
+            .replace("project(models", "project(same")
+        )
+        lists.write_text(text.replace("models", package))
+        if package == "others":
+            (each.source / "dense.tflite").write_bytes(other)
+        each.configure(f"-DCMAKE_INSTALL_PREFIX={tmp_path / folder}")
+        each.make("--target", "install")
+        prefixes.append(tmp_path / folder)
+    source = scenario("installed", tmp_path / "source") / "consumer"
+    lists = source / "CMakeLists.txt"
+    lists.write_text(
+        lists.read_text()
+        .replace("models::dense)", "models::dense others::dense)")
+        .replace(
+            "find_package(models CONFIG REQUIRED)",
+            "find_package(models CONFIG REQUIRED)\nfind_package(others CONFIG REQUIRED)",
+        )
+    )
+    for second, works in ((1, False), (2, True)):
+        consumer = Project(source, tmp_path / f"consumer {second}")
+        consumer.configure(
+            f"-DCMAKE_PREFIX_PATH={prefixes[0]};{prefixes[second]}", f"-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld={linker}"
+        )
+        words = consumer.make(check=works)
+        if not works:
+            assert "tflm_two_models_have_the_symbol_dense" in words
+            assert all(f"{prefix / 'lib' / 'libdense.a'}" in words for prefix in prefixes[:2])

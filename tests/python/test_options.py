@@ -88,3 +88,10 @@ def test_a_name_that_is_no_c_identifier(name: str) -> None:
 def test_values_that_are_not_allowed(values: dict[str, Any], message: str) -> None:
     with pytest.raises(TflmBuildError, match=message):
         Options(**{"name": "m", "src": "m.keras", **values})
+
+
+def test_a_symbol_that_is_no_c_identifier() -> None:
+    with pytest.raises(TflmBuildError, match="SYMBOL becomes a C symbol; got 'a-b'"):
+        Options(name="model", symbol="a-b", src="m.keras")
+    assert Options(name="model", src="m.keras").prefix == "model"
+    assert Options(name="model", symbol="audio", src="m.keras").prefix == "audio"

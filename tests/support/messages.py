@@ -118,11 +118,12 @@ def _of_c() -> Iterator[tuple[str, str]]:
         "runtime/src/native.cc": r'MicroPrintf\("tflm-build: (.+?)"',
         "runtime/src/model_test.c": r'printf\("(%s: (?!\.\.\.).+?)(?:\\n)?"',
         "python/tflm_build/emit/templates/section.c.in": r'#error "(.+)"',
+        "python/tflm_build/emit/templates/model.h.in": r'#error "(.+)"',
     }
     for name, pattern in patterns.items():
         joined = re.sub(r'"\s*"', "", (ROOT / name).read_text("utf-8"))
         for found in re.finditer(pattern, joined):
-            yield name, re.sub(r"%[.\d]*[lz]*[a-z]|\$\w+", FILLED, found[1])
+            yield name, re.sub(r"%[.\d]*[lz]*[a-z]|\$\w+|\$\{\w+\}", FILLED, found[1])
 
 
 if __name__ == "__main__":

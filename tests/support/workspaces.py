@@ -84,7 +84,7 @@ class Workspace:
             ".arena", ".c", ".h", ".json", ".tflite", "_data.S", "_data.c", "_golden.c", "_golden.h", "_golden.npz",
             "_ops.cc",
         )  # fmt: skip
-        paths = [self.outputs() / package / f"{name}{end}" for end in ends]
+        paths = [self.outputs(*self.options) / package / f"{name}.tflm" / f"{name}{end}" for end in ends]
         return {path.name: path.read_bytes() for path in paths if path.exists()}
 
     def shut_down(self) -> None:

@@ -49,6 +49,7 @@ def manifest(
     content = {
         "schema_version": SCHEMA_VERSION,
         "name": options.name,
+        "symbol": options.prefix,
         "options": _options(options),
         "source": {
             "file": source.name,
@@ -119,7 +120,7 @@ def _options(options: Options) -> dict[str, Any]:
     return {
         field.name: getattr(options, field.name)
         for field in dataclasses.fields(options)
-        if field.name not in {"name", "src", "report"} and field.metadata["group"] != "file"
+        if field.name not in {"name", "symbol", "src", "report"} and field.metadata["group"] != "file"
     }
 
 

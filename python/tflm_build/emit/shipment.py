@@ -21,13 +21,15 @@ class Shipment:
     """All that the stages found about one model, and where it came from.
 
     Attributes:
-        name: C identifier.
+        name: of the model, which its files begin with.
+        symbol: what its C symbols begin with.
         embed, section, align: how and where the data lies; see Options.
         provenance: lines that say what the files were made from and with.
         random_golden: True where the golden inputs are random.
     """
 
     name: str
+    symbol: str
     embed: str
     section: str | None
     align: int

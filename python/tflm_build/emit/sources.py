@@ -47,9 +47,10 @@ def _template(file: str) -> Template:
 
 
 def _fill(shipment: Shipment, file: str, **words: object) -> str:
-    """Fill a template; every template may use the model's name and provenance."""
+    """Fill a template; every template may use the model's name, symbol and provenance."""
     provenance = "\n * ".join(comment_text(line) for line in shipment.provenance)
-    return _template(file).substitute(words, name=shipment.name, NAME=shipment.name.upper(), provenance=provenance)
+    own = {"name": shipment.name, "symbol": shipment.symbol, "SYMBOL": shipment.symbol.upper()}
+    return _template(file).substitute(words, **own, provenance=provenance)
 
 
 def _data(shipment: Shipment) -> bytes:
@@ -68,7 +69,7 @@ def _assembly(shipment: Shipment) -> str:
         "data.S",
         data_size=len(shipment.flatbuffer),
         align=shipment.align,
-        elf_section=shipment.section or f".rodata.{shipment.name}_data",
+        elf_section=shipment.section or f".rodata.{shipment.symbol}_data",
         mach_section=shipment.section or "__TEXT,__const",
         coff_section=shipment.section or ".rdata",
     )
@@ -85,6 +86,7 @@ def _header(shipment: Shipment) -> str:
     return _fill(
         shipment,
         "model.h",
+        crc32=f"{shipment.crc32:08X}",
         data_size=len(shipment.flatbuffer),
         align=shipment.align,
         arena=shipment.arranged.measured.arena_size,

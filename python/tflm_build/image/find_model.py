@@ -38,7 +38,7 @@ class Embedded:
 
     Attributes:
         address: of its data.
-        sizes: bytes of the data, by who says so: the variable `<name>_data_len`, the symbol, the descriptor.
+        sizes: bytes of the data, by who says so: the variable `<symbol>_data_len`, the symbol, the descriptor.
         descriptor: None where none was linked, or nothing tells where it is.
     """
 
@@ -47,18 +47,19 @@ class Embedded:
     descriptor: Descriptor | None
 
 
-def find_model(image: Image, name: str, flatbuffer: bytes | None) -> Embedded:
+def find_model(image: Image, symbol: str, name: str, flatbuffer: bytes | None) -> Embedded:
     """Find a model's data and descriptor.
 
     Args:
         image: what was linked.
+        symbol: what its symbols begin with.
         name: of the model.
         flatbuffer: the bytes to look for where no symbol says where they are; None: they are not known.
 
     Raises:
         TflmBuildError: the image does not have the model, or a damaged descriptor.
     """
-    data, length, model = f"{name}_data", f"{name}_data_len", f"{name}_model"
+    data, length, model = f"{symbol}_data", f"{symbol}_data_len", f"{symbol}_model"
     found = find_symbols(image, {data, length, model})
     descriptor = None
     if model in found:
@@ -78,7 +79,7 @@ def find_model(image: Image, name: str, flatbuffer: bytes | None) -> Embedded:
     elif descriptor is not None and image.read(descriptor.data, 1) is not None:
         address = descriptor.data
     else:
-        address = _search(image, name, flatbuffer)
+        address = _search(image, symbol, name, flatbuffer)
     if descriptor is not None:
         sizes[model] = descriptor.data_size
     return Embedded(address, sizes, descriptor)
@@ -109,18 +110,18 @@ def read_descriptor(image: Image, address: int) -> Descriptor | None:
     return Descriptor(data, size, crc32, arena) if (magic, version) == (_MAGIC, _VERSION) else None
 
 
-def _search(image: Image, name: str, flatbuffer: bytes | None) -> int:
+def _search(image: Image, symbol: str, name: str, flatbuffer: bytes | None) -> int:
     """Find the model by its bytes."""
     if flatbuffer is None:
         msg = (
-            f"the image has no symbol {name}_data, and {name}.tflite does not lie beside the manifest to look for its "
-            "bytes; link the model, or pass the image before it is stripped"
+            f"the image has no symbol {symbol}_data, and {name}.tflite does not lie beside the manifest to look for "
+            "its bytes; link the model, or pass the image before it is stripped"
         )
         raise TflmBuildError(msg)
     address = image.find(flatbuffer)
     if address is None:
         msg = (
-            f"the image has neither a symbol {name}_data nor the bytes of {name}.tflite; link the model, and use it: "
+            f"the image has neither a symbol {symbol}_data nor the bytes of {name}.tflite; link the model, and use it: "
             "linkers drop what nothing refers to"
         )
         raise TflmBuildError(msg)

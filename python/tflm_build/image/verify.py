@@ -65,7 +65,7 @@ def verify_image(image: Image, manifest: Manifest) -> Verdict:
     except TflmBuildError as error:
         faults.append(str(error))
     try:
-        model = find_model(image, manifest.name, flatbuffer)
+        model = find_model(image, manifest.symbol, manifest.name, flatbuffer)
     except TflmBuildError as error:
         return Verdict(manifest.name, "", (*faults, str(error)))
     content = image.read(model.address, manifest.size)
@@ -139,7 +139,7 @@ def _check_descriptor(image: Image, manifest: Manifest, model: Embedded) -> Iter
     descriptor = model.descriptor
     if descriptor is None:
         return
-    name = f"{manifest.name}_model"
+    name = f"{manifest.symbol}_model"
     if image.bare and descriptor.data != model.address:
         yield (
             f"{name} names data at 0x{descriptor.data:08x}; the model lies at 0x{model.address:08x}; link one model of "

@@ -29,7 +29,8 @@ class Manifest:
 
     Attributes:
         path: of the manifest.
-        name: of the model.
+        name: of the model, which its files begin with.
+        symbol: what its C symbols begin with.
         size, sha256, crc32: of the model's bytes.
         align: bytes: what its address is a multiple of.
         arena_size: what its descriptor has to ask for.
@@ -39,6 +40,7 @@ class Manifest:
 
     path: Path
     name: str
+    symbol: str
     size: int
     sha256: str
     crc32: int
@@ -186,12 +188,15 @@ def read_manifest(path: Path) -> Manifest:
 def _manifest(path: Path, content: dict[str, Any]) -> Manifest:
     """Take what is needed; raise what Python raises where it is not there."""
     name, model = content["name"], content["model"]
-    if not _NAME.fullmatch(name):
-        msg = f"the name {name!r}"
-        raise ValueError(msg)
+    symbol = content.get("symbol", name)  # older manifests have none
+    for text in (name, symbol):
+        if not _NAME.fullmatch(text):
+            msg = f"the name {text!r}"
+            raise ValueError(msg)
     return Manifest(
         path=path,
         name=name,
+        symbol=symbol,
         size=int(model["bytes"]),
         sha256=str(model["sha256"]),
         crc32=int(model["crc32"], 16),

@@ -18,8 +18,8 @@ def _providers_test_impl(ctx):
         ["sine.tflite", "sine.json", "sine_golden.npz", "sine.h", "sine.arena"],
         [file.basename for file in [info.tflite, info.manifest, info.golden, info.header, info.arena]],
     )
-    asserts.equals(env, ["sine.c", "sine_data.S", "sine_ops.cc"], _names(info.sources))
-    asserts.equals(env, ["sine_golden.c", "sine_golden.h"], _names(info.golden_sources))
+    asserts.equals(env, ["sine.c", "sine_data.S", "sine_ops.cc"], _names(info.sources.to_list()))
+    asserts.equals(env, ["sine_golden.c", "sine_golden.h"], _names(info.golden_sources.to_list()))
 
     compilation = target[CcInfo].compilation_context
     asserts.true(env, "sine.h" in _names(compilation.headers.to_list()), "firmware includes the header")
@@ -89,6 +89,17 @@ def _action_test_impl(ctx):
     return analysistest.end(env)
 
 action_test = analysistest.make(_action_test_impl)
+
+def _shared_test_impl(ctx):
+    env = analysistest.begin(ctx)
+    mnemonics = [action.mnemonic for action in analysistest.target_actions(env)]
+    asserts.equals(env, ctx.attr.shared, "TflmModel" not in mnemonics)
+    return analysistest.end(env)
+
+shared_test = analysistest.make(
+    _shared_test_impl,
+    attrs = {"shared": attr.bool(mandatory = True)},
+)
 
 def _failure_test_impl(ctx):
     env = analysistest.begin(ctx)
