@@ -68,7 +68,7 @@ def _refusal(repository_ctx, python):
         return "allowed: an absolute path of at most {} characters, without quotes, \\ and $".format(longest), ""
     if not repository_ctx.path(python).exists:
         return "there is no such file", ""
-    result = repository_ctx.execute([python, "-E", "-m", "tflm_build.freeze"])
+    result = repository_ctx.execute([python, "-E", "-m", "tflm_build.versions"])
     if result.return_code != 0:
         lines = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
         return lines[-1].strip() if lines else "it ended with status {}".format(result.return_code), ""

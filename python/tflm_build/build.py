@@ -24,9 +24,9 @@ from tflm_build.source.read import Source, read_source
 from tflm_build.source.read_samples import data_files, read_samples
 from tflm_build.source.samples import Samples
 from tflm_build.stages.activations import describe_activations
-from tflm_build.stages.arena import arrange
-from tflm_build.stages.budgets import hold_budgets
-from tflm_build.stages.convert import quantize
+from tflm_build.stages.arena import plan_arena
+from tflm_build.stages.budgets import check_budgets
+from tflm_build.stages.convert import convert
 from tflm_build.stages.doubts import doubts
 from tflm_build.stages.golden import golden_inputs
 from tflm_build.stages.prove import prove
@@ -69,7 +69,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     data = {option: None if path is None else read_samples(option, path) for option, path in paths.items()}
 
     progress.stage("converting")
-    converted = quantize(options, source, data)
+    converted = convert(options, source, data)
     for note in converted.notes:
         progress.note(note)
     model = converted.model
@@ -78,12 +78,12 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
 
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
     golden = golden_inputs(graph.inputs, converted.samples)
-    arranged = arrange(options, model, golden)
+    arranged = plan_arena(options, model, golden)
 
     progress.stage("comparing with LiteRT's reference kernels")
     proof = prove(options, graph, golden, arranged, converted)
     work = describe_layers(graph)
-    hold_budgets(options, arranged, work)
+    check_budgets(options, arranged, work)
     activations = describe_activations(converted, golden, sum(layer.macs for layer in work))
     for doubt in doubts(graph, converted.samples, proof, activations):
         progress.note(doubt)

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tools whose versions decide the emitted bytes."""
+"""The tools whose versions decide the emitted bytes.
 
+`python -m tflm_build.versions` lists them. A build system makes the list an input of every conversion, so that no cache
+serves what another TensorFlow made.
+"""
+
+import hashlib
 import platform
+import sys
 from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import tflm_build
 
-__all__ = ["base_versions", "tool_files"]
+__all__ = ["all_versions", "base_versions", "tool_files"]
 
 _DISTRIBUTIONS = (
     "ai-edge-litert", "ai-edge-quantizer", "flatbuffers", "keras", "numpy", "pillow", "tensorflow", "tensorflow-cpu",
@@ -40,3 +47,26 @@ def tool_files() -> Iterable[Path]:
         file = Path(str(distribution.locate_file(folder)), "METADATA")
         if file.is_file():
             yield file
+
+
+@cache
+def all_versions() -> str:
+    """List the tools and a digest of this package: one `name==version` in a line; no path and no time."""
+    lines = {f"python=={platform.python_version()}", f"tflm-build=={tflm_build.__version__}"}
+    digest = hashlib.sha256()
+    package = Path(tflm_build.__file__).parent
+    for file in tool_files():
+        if package in file.parents:
+            content = file.read_bytes()
+            digest.update(f"{file.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
+        else:  # <name>-<version>.dist-info/METADATA
+            name, _, version = file.parent.name.removesuffix(".dist-info").partition("-")
+            lines.add(f"{name.replace('_', '-')}=={version}")
+    for distribution in metadata.distributions(name="h5py"):  # reads what Keras 2 has saved
+        lines.add(f"h5py=={distribution.version}")
+    lines.add(f"tflm-build-files==sha256:{digest.hexdigest()}")
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(all_versions())

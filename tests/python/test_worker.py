@@ -15,7 +15,7 @@ import pytest
 
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import HELLO_WORLD
-from tflm_build.freeze import freeze
+from tflm_build.versions import all_versions
 
 COMMAND = (sys.executable, "-c", "from tflm_build.bazel_worker.worker import main; main()", "--persistent_worker")
 SINE = (
@@ -188,9 +188,9 @@ def test_a_single_run_shows_errors_alone(hello_world: Path, tmp_path: Path) -> N
 def test_versions_are_compared(hello_world: Path, tmp_path: Path) -> None:
     versions = tmp_path / "versions.txt"
     convert = ("convert", "--versions", versions, "--name", "m", "--src", hello_world / "hello_world.tflite")
-    versions.write_text(freeze())
+    versions.write_text(all_versions())
     assert run_once(*convert, "--out-dir", tmp_path).returncode == 0
-    versions.write_text(freeze().replace("numpy==", "numpy==0.0."))
+    versions.write_text(all_versions().replace("numpy==", "numpy==0.0."))
     result = run_once(*convert, "--out-dir", tmp_path / "none")
     assert result.returncode == 1
     assert "the Python of the toolchain has changed since Bazel looked at it; it had numpy==0.0." in result.stderr
@@ -199,9 +199,9 @@ def test_versions_are_compared(hello_world: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_frozen() -> None:
-    names = {line.partition("==")[0] for line in freeze().splitlines()}
+    names = {line.partition("==")[0] for line in all_versions().splitlines()}
     assert {"flatbuffers", "keras", "numpy", "python", "tflite-micro", "tflm-build", "tflm-build-files"} <= names
-    assert "/" not in freeze()
+    assert "/" not in all_versions()
 
 
 def test_staged_files(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tflm_build.build import build
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import store
 from tflm_build.options import Options
-from tflm_build.source.check_flatbuffer import verify
+from tflm_build.source.check_flatbuffer import check_flatbuffer
 
 LIMIT = 30  # seconds
 
@@ -235,5 +235,5 @@ def cnn() -> bytes:
     model.signatureDefs = [schema.SignatureDefT(inputs=ends[0], outputs=ends[1], signatureKey=b"serving_default")]
     model.metadata = [schema.MetadataT(name=b"min_runtime_version", buffer=1)]
     packed: bytes = store(model)
-    verify(packed)
+    check_flatbuffer(packed)
     return packed

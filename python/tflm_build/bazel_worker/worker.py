@@ -3,7 +3,7 @@
 
 The arguments are those of `tflm-build`; `@FILE` stands for the lines of a file. Before them may stand
 
-    --versions FILE         refuse to run where the file is not what `tflm_build.freeze` says
+    --versions FILE         refuse to run where the file is not what `tflm_build.versions` lists
     --stage FILE PLACE      let FILE be found as {stage}/PLACE, below a folder that has nothing else
     --persistent_worker     serve requests on standard input
     --protocol=json         these are JSON, not protocol buffers
@@ -26,8 +26,8 @@ from tflm_build.child.table import CONVERT
 from tflm_build.cli import end_with_signals, run
 from tflm_build.end_command import one_line_errors
 from tflm_build.errors import TflmBuildError
-from tflm_build.freeze import freeze
 from tflm_build.spelling import CALLER
+from tflm_build.versions import all_versions
 
 __all__ = ["main"]
 
@@ -77,7 +77,7 @@ def _serve(as_json: bool) -> None:  # noqa: FBT001 - the only argument
     os.dup2(null, 0)
     os.close(null)
     keep_loaded(CONVERT, "tensorflow")
-    freeze()  # what is loaded now, whatever is installed later
+    all_versions()  # what is loaded now, whatever is installed later
     stream: WorkStream = JsonStream(source, sink) if as_json else ProtoStream(source, sink)
     for request in stream.requests():
         code, output = _run(request.arguments)
@@ -129,7 +129,7 @@ def _check_versions(job: _Job) -> None:
     """Refuse to make what a cache would serve for something else."""
     if not job.versions:
         return
-    stated, actual = (set(text.splitlines()) for text in (Path(job.versions).read_text("utf-8"), freeze()))
+    stated, actual = (set(text.splitlines()) for text in (Path(job.versions).read_text("utf-8"), all_versions()))
     if stated != actual:
         changed = ", ".join(sorted(stated - actual) or sorted(actual - stated))
         msg = (

@@ -13,7 +13,7 @@ from tflm_build.model.ops import check_ops, kernels
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.read import Source, read_source
-from tflm_build.stages.convert import quantize
+from tflm_build.stages.convert import convert
 
 __all__ = ["describe_source"]
 
@@ -45,7 +45,7 @@ def _convert(source: Source) -> Model:
     if source.kind == "tflite":
         return canonicalize(source.data)
     options = Options(name="model", src=source.location)
-    return quantize(options, source, {"CALIBRATION": None, "TEST_DATA": None}).model
+    return convert(options, source, {"CALIBRATION": None, "TEST_DATA": None}).model
 
 
 def _refusal(graph: Graph) -> str | None:

@@ -9,7 +9,7 @@ from tflm_build.model.ops import UsedOp
 from tflm_build.model.values import Layer
 from tflm_build.model.weights import Weights
 from tflm_build.stages.activations import Activations
-from tflm_build.stages.arena import Arrangement
+from tflm_build.stages.arena import PlannedModel
 from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.prove import Proof
 
@@ -38,7 +38,7 @@ class Shipment:
     graph: Graph
     ops: tuple[UsedOp, ...]
     golden: GoldenInputs
-    arranged: Arrangement
+    arranged: PlannedModel
     proof: Proof
     work: tuple[Layer, ...]
     weights: tuple[Weights, ...]

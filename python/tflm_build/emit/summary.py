@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tflm_build.emit.shipment import Shipment
 from tflm_build.escape import escape
-from tflm_build.stages.arena import Arrangement
+from tflm_build.stages.arena import PlannedModel
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.measure import INTERPRETER_SIZE
 from tflm_build.stages.prove import Proof
@@ -49,7 +49,7 @@ def _data(calibration: Mapping[str, Any] | None) -> str:
     return f"calibrated on {calibration['samples']:,} samples: {', '.join(ranges)}"
 
 
-def _planned(arranged: Arrangement) -> str:
+def _planned(arranged: PlannedModel) -> str:
     """Say how good the plan of the arena is."""
     if arranged.lower_bound is None or arranged.greedy_head is None:
         return ""

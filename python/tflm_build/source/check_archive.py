@@ -11,7 +11,7 @@ from typing import Final
 
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["verify_archive"]
+__all__ = ["check_archive"]
 
 _ENTRY: Final = re.compile(r"(config|metadata)\.json|model\.weights\.(h5|npz)|assets/(?!.*(^|/)\.{1,2}(/|$))[^\\:\0]*")
 _MAX_ENTRIES: Final = 1000  # assets of preprocessing layers are a file for each table
@@ -22,7 +22,7 @@ _MAX_FACTOR: Final = 10
 _MAX_SAME: Final = 64 << 20
 
 
-def verify_archive(name: str, data: bytes) -> tuple[bytes, bytes]:
+def check_archive(name: str, data: bytes) -> tuple[bytes, bytes]:
     """Check names, kinds and sizes of all entries, and that they are what they were when they were packed.
 
     Args:

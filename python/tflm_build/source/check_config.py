@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from tflm_build.errors import TflmBuildError, first_line
 
-__all__ = ["verify_config"]
+__all__ = ["check_config"]
 
 _LAMBDAS: Final = frozenset({"Lambda", "__lambda__"})
 _SYMBOLS: Final = frozenset({"TFOpLambda", "SlicingOpLambda"})
 _PACKAGES: Final = frozenset({"keras", "tf_keras", "builtins"})
 
 
-def verify_config(text: bytes) -> None:
+def check_config(text: bytes) -> None:
     """Check every class and function that a configuration names, on every level, without building any.
 
     Args:

@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.types import TYPES, ElementType
 
-__all__ = ["verify"]
+__all__ = ["check_flatbuffer"]
 
 _VERSION: Final = 3
 _MAX_TABLES: Final = 1 << 16  # unpacking takes some 0.1 ms for each
@@ -33,7 +33,7 @@ class _InvalidError(Exception):
     """What is wrong with a model."""
 
 
-def verify(flatbuffer: bytes) -> None:
+def check_flatbuffer(flatbuffer: bytes) -> None:
     """Check the structure and the meaning of a TensorFlow Lite model.
 
     Args:

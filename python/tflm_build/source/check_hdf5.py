@@ -5,10 +5,10 @@ from tflm_build.child.run import run_in_child
 from tflm_build.child.table import CHECK_HDF5
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["verify_hdf5"]
+__all__ = ["check_hdf5"]
 
 
-def verify_hdf5(name: str, data: bytes) -> bytes:
+def check_hdf5(name: str, data: bytes) -> bytes:
     """Look at every link, data set and attribute, in a child process.
 
     Args:

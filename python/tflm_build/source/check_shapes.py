@@ -9,16 +9,16 @@ from tflm_build.child.run import run_in_child
 from tflm_build.child.table import CHECK_SHAPES
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["verify_shapes"]
+__all__ = ["check_shapes"]
 
 
-def verify_shapes(flatbuffer: bytes) -> None:
+def check_shapes(flatbuffer: bytes) -> None:
     """Compare the declared shapes with those that LiteRT works out, in a child process.
 
     A model that LiteRT does not accept passes here: later stages can say better what is wrong with it.
 
     Args:
-        flatbuffer: a model that `verify` has accepted.
+        flatbuffer: a model that `check_flatbuffer` has accepted.
 
     Raises:
         TflmBuildError: a shape differs, LiteRT's verifier refuses an offset, or the model kills LiteRT.

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.source.check_archive import verify_archive
-from tflm_build.source.check_config import verify_config
-from tflm_build.source.check_flatbuffer import verify
-from tflm_build.source.check_hdf5 import verify_hdf5
-from tflm_build.source.check_shapes import verify_shapes
+from tflm_build.source.check_archive import check_archive
+from tflm_build.source.check_config import check_config
+from tflm_build.source.check_flatbuffer import check_flatbuffer
+from tflm_build.source.check_hdf5 import check_hdf5
+from tflm_build.source.check_shapes import check_shapes
 
 __all__ = ["FUNCTION", "Source", "read_source"]
 
@@ -78,8 +78,8 @@ def read_source(src: str, *, unsafe: bool = False) -> Source:
         msg = f"`SRC` '{src}' cannot be read: {error.strerror or error}; check the path"
         raise TflmBuildError(msg) from error
     if kind == "tflite":
-        verify(data)
-        verify_shapes(data)
+        check_flatbuffer(data)
+        check_shapes(data)
     elif kind in {"keras", "h5"}:
         _verify_keras(kind, path.name, data, unsafe=unsafe)
     suffix = f":{function[2]}" if function else ""
@@ -98,12 +98,12 @@ def _verify_keras(kind: str, name: str, data: bytes, *, unsafe: bool) -> None:
     """Verify a file of Keras, its weights and its configuration."""
     config, weights = b"", data
     if kind == "keras":
-        config, weights = verify_archive(name, data)
+        config, weights = check_archive(name, data)
     if weights:
-        found = verify_hdf5(name, weights)
+        found = check_hdf5(name, weights)
         config = found if kind == "h5" else config
     if not unsafe:
-        verify_config(config)
+        check_config(config)
 
 
 def _saved_model(folder: Path) -> Source:

@@ -12,11 +12,11 @@ from tflm_build.passes.memory_plan import greedy_head, lower_bound, make_plan, p
 from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.measure import Measurement, measure
 
-__all__ = ["Arrangement", "arrange"]
+__all__ = ["PlannedModel", "plan_arena"]
 
 
 @dataclass(frozen=True)
-class Arrangement:
+class PlannedModel:
     """The model as it is shipped, and what its memory is used for.
 
     Attributes:
@@ -38,7 +38,7 @@ class Arrangement:
     peak: tuple[tuple[str, int], ...]
 
 
-def arrange(options: Options, model: Model, golden: GoldenInputs) -> Arrangement:
+def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedModel:
     """Measure a model, and plan its memory unless told otherwise.
 
     A plan is kept only where TFLM then works in a smaller arena and gives the same answers.
@@ -55,7 +55,7 @@ def arrange(options: Options, model: Model, golden: GoldenInputs) -> Arrangement
         measured = measure(candidate, golden)
         if measured.smallest_arena < unplanned.smallest_arena and same_answers(measured.answers, unplanned.answers):
             model, best, planned = candidate, measured, True
-    return Arrangement(
+    return PlannedModel(
         model=model,
         measured=best,
         planned=planned,

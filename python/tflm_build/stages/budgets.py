@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.values import Layer
 from tflm_build.options import Options
-from tflm_build.stages.arena import Arrangement
+from tflm_build.stages.arena import PlannedModel
 
-__all__ = ["hold_budgets"]
+__all__ = ["check_budgets"]
 
 _SHOWN = 3  # contributors that an error names
 
 
-def hold_budgets(options: Options, arranged: Arrangement, work: Sequence[Layer]) -> None:
+def check_budgets(options: Options, arranged: PlannedModel, work: Sequence[Layer]) -> None:
     """Compare what was measured with what is allowed.
 
     Args:

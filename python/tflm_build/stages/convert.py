@@ -14,11 +14,11 @@ from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
-from tflm_build.source.check_flatbuffer import verify
+from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.read import Source
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 
-__all__ = ["Converted", "quantize"]
+__all__ = ["Converted", "convert"]
 
 _INTEGERS: Final = {"int8": "int8", "int16x8": "int16"}
 
@@ -52,7 +52,7 @@ class Converted:
     files: tuple[str, ...] = ()
 
 
-def quantize(options: Options, source: Source, data: Mapping[str, Samples | None]) -> Converted:
+def convert(options: Options, source: Source, data: Mapping[str, Samples | None]) -> Converted:
     """Convert and quantize a source as the options say.
 
     Args:
@@ -79,9 +79,9 @@ def quantize(options: Options, source: Source, data: Mapping[str, Samples | None
         if samples is not None:
             request |= samples.to_message()
     answer = run_in_child(CONVERT, request)
-    verify(answer["flatbuffer"])
+    check_flatbuffer(answer["flatbuffer"])
     if "float_flatbuffer" in answer:
-        verify(answer["float_flatbuffer"])
+        check_flatbuffer(answer["float_flatbuffer"])
     names = {"inputs": tuple(answer["inputs"]), "outputs": tuple(answer["outputs"])}
     return Converted(
         model=canonicalize(answer["flatbuffer"], keep_names=options.keep_names, **names),
@@ -140,7 +140,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         "calibration": _as_inputs(calibration, graph),
     }
     answer = run_in_child(QUANTIZE, request)
-    verify(answer["flatbuffer"])
+    check_flatbuffer(answer["flatbuffer"])
     facts["samples"] = tuple(_as_inputs(chosen, graph))
     float_model = run_in_child(RUN_LITERT, {"flatbuffer": flatbuffer, "inputs": facts["samples"]})
     quantized = answer["flatbuffer"]

@@ -13,7 +13,7 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
 from tflm_build.options import Options
 from tflm_build.stages.accuracy import Accuracy, work_out_accuracy
-from tflm_build.stages.arena import Arrangement
+from tflm_build.stages.arena import PlannedModel
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.measure import naming_layers
@@ -52,7 +52,7 @@ def prove(
     options: Options,
     graph: Graph,
     golden: GoldenInputs,
-    arranged: Arrangement,
+    arranged: PlannedModel,
     converted: Converted,
 ) -> Proof:
     """Compare layer by layer and end to end, and hold the differences to their tolerances.

@@ -14,15 +14,15 @@ from support.hand_made import Model, Op, Tensor, flatbuffer, schema
 from support.mutations import small_models
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import load, store
-from tflm_build.source.check_flatbuffer import _fields, verify
-from tflm_build.source.check_shapes import verify_shapes
+from tflm_build.source.check_flatbuffer import _fields, check_flatbuffer
+from tflm_build.source.check_shapes import check_shapes
 
 
 @pytest.mark.parametrize("model", small_models())
 def test_good_models_are_accepted(model: bytes) -> None:
-    verify(model)
-    verify(store(load(model)))
-    verify(model + b"a trailing byte or two do no harm")
+    check_flatbuffer(model)
+    check_flatbuffer(store(load(model)))
+    check_flatbuffer(model + b"a trailing byte or two do no harm")
 
 
 def test_every_field_of_every_table_is_read() -> None:
@@ -40,7 +40,7 @@ def test_variables_and_left_out_inputs_are_accepted() -> None:
     tree.subgraphs[0].tensors[1].isVariable = True
     tree.subgraphs[0].tensors.append(schema.TensorT(shape=np.array([0], np.int32), type=schema.TensorType.INT32))
     tree.subgraphs[0].operators[0].inputs = [0, 1, -1, 3]  # an empty constant, as the shape of a scalar
-    verify(store(tree))
+    check_flatbuffer(store(tree))
 
 
 Change = Callable[[Any], None]
@@ -145,13 +145,13 @@ def test_a_model_without_meaning_is_refused(case: str) -> None:
     builder = flatbuffers.Builder(1024)  # not store(), which knows no buffers outside of the file
     builder.Finish(tree.Pack(builder), file_identifier=b"TFL3")
     with pytest.raises(TflmBuildError, match=f"is not a valid TensorFlow Lite model: .*{message}.*; convert it again"):
-        verify(bytes(builder.Output()))
+        check_flatbuffer(bytes(builder.Output()))
 
 
 @pytest.mark.parametrize("data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"\xff" * 100, bytes(100), b"\x08\0\0\0TFL3" * 99])
 def test_what_is_no_flatbuffer_is_refused(data: bytes) -> None:
     with pytest.raises(TflmBuildError, match="is not a valid TensorFlow Lite model"):
-        verify(data)
+        check_flatbuffer(data)
 
 
 def test_every_word_set_to_an_end_of_its_range_is_survived() -> None:
@@ -161,7 +161,7 @@ def test_every_word_set_to_an_end_of_its_range_is_survived() -> None:
                 damaged = bytearray(model)
                 struct.pack_into("<I", damaged, place, value)
                 try:
-                    verify(bytes(damaged))
+                    check_flatbuffer(bytes(damaged))
                 except TflmBuildError:
                     continue
                 store(load(bytes(damaged)))
@@ -198,24 +198,24 @@ def bomb(tensors: int, *, name: int = 1, subgraphs: int = 1) -> bytes:
 def test_a_small_file_cannot_become_a_large_model(data: bytes, message: str) -> None:
     start = time.monotonic()
     with pytest.raises(TflmBuildError, match=message):
-        verify(data)
+        check_flatbuffer(data)
     assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize(("tensor", "shape"), [(3, []), (3, [1, 4, 4, 1]), (7, [1, 8, 0]), (6, [8])])
 def test_a_shape_that_an_operator_does_not_give_is_refused(tensor: int, shape: list[int]) -> None:
     for model in small_models():
-        verify_shapes(model)
+        check_shapes(model)
     tree = load(small_models()[1])
     tree.subgraphs[0].tensors[tensor].shape = np.array(shape, np.int32)
     model = store(tree)
-    verify(model)
+    check_flatbuffer(model)
     with pytest.raises(
         TflmBuildError, match=r"has the shape \[.*\], where its operator gives \[1, .*; convert it again"
     ):
-        verify_shapes(model)
+        check_shapes(model)
 
 
 def test_what_litert_does_not_accept_is_left_to_later_stages() -> None:
     tensors = [Tensor("x", (1, 4), "int8", 0.5), Tensor("y", (1,), "int8", 0.5)]
-    verify_shapes(flatbuffer(Model("m", tensors, [Op("MEAN", "ReducerOptions", (0,), (1,))], (0,), (1,), 0)))
+    check_shapes(flatbuffer(Model("m", tensors, [Op("MEAN", "ReducerOptions", (0,), (1,))], (0,), (1,), 0)))
