@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build trained models into firmware: `tflm_model`, its tests, and what it tells other rules."""
+"""Build trained models into firmware: `tflm_model`, its tests, and what it provides to other rules."""
 
 load("//bazel:providers.bzl", _TflmModelInfo = "TflmModelInfo")
 load("//bazel/private:emulated_test.bzl", _tflm_emulated_test = "tflm_emulated_test")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rules tell other rules."""
+"""What the rules provide to other rules."""
 
 TflmModelInfo = provider(
     doc = "A compiled model, for rules that package, verify or report it.",

@@ -98,7 +98,7 @@
   ``BACKEND``
     ``native`` links your TFLM, ``host`` asks the interpreter of the Python package; that of the build if left out
   ``EMULATOR``
-    command line that the program is put behind
+    command that runs the test program
 
 .. cmake:command:: tflm_verify_image
 

@@ -60,7 +60,7 @@ function(_tflm_build_only_one target symbol source)
   target_link_libraries(${target} INTERFACE "-Wl,-u,${prefix}tflm_library_${digest}")
 endfunction()
 
-# Take a target out of what a project does with its own code: that of others is not for it to mend or to merge.
+# Take a target out of what a project does with its own code: it should not have to fix or merge the code of others.
 function(_tflm_build_keep_apart target)
   set_target_properties(
     ${target}

@@ -56,11 +56,11 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     Args:
         options: what the user decided.
         out_dir: where the files go; created if need be.
-        progress: is told of every stage.
+        progress: shows each stage.
         emit: a key of EMITTED, to write that file alone; the bytes are those that it has among all others.
 
     Raises:
-        TflmBuildError: for everything that a user can mend.
+        TflmBuildError: for everything that a user can fix.
     """
     _check_emit(emit, options)
     progress.stage("reading")
@@ -157,7 +157,7 @@ def _provenance(
             what = f"SHA-256 {samples.sha256}" if samples.sha256 else "RANDOM DATA: for trials only"
             lines.append(f"  {samples.option.lower().replace('_', ' '):<12} {samples.file}, {what}")
     lines.append(f"  options      QUANTIZE {options.quantize}, IO_TYPE {options.io_type}")
-    told = ("tensorflow", "keras", "tf-keras", "ai-edge-quantizer", "ai-edge-litert", "tflite-micro")
-    tools = (tool for tool in told if tool in versions)
+    shown = ("tensorflow", "keras", "tf-keras", "ai-edge-quantizer", "ai-edge-litert", "tflite-micro")
+    tools = (tool for tool in shown if tool in versions)
     lines.append(f"  with         {', '.join(f'{tool} {versions[tool]}' for tool in tools)}")
     return tuple(lines)

@@ -35,7 +35,7 @@ def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
         sys.exit(1)
     except BrokenPipeError:  # whoever read the output has seen enough; click ends the program for it
         raise
-    except Exception as error:  # noqa: BLE001 - a fault of this program, still told in one line
+    except Exception as error:  # noqa: BLE001 - a bug of this program, still reported in one line
         if verbose:
             click.echo(traceback.format_exc(), err=True)
         print_error(who, f"{first_line(error)}; this is a fault of tflm-build; --verbose shows where", whole=verbose)

@@ -22,7 +22,7 @@ def first_line(error: BaseException) -> str:
 
 
 class TflmBuildError(Exception):
-    """Report what a user can mend: what, what came, what is allowed, the remedy, in one line.
+    """Report what a user can fix: what, what came, what is allowed, the remedy, in one line.
 
     The command prints it as `tflm-build: error: <model>: <message>` and exits with 1.
 

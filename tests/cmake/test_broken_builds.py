@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What breaks a build, and that the next build mends it."""
+"""What breaks a build, and that the next build repairs it."""
 
 import contextlib
 import os

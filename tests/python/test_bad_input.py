@@ -204,7 +204,7 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "a function that fails": (
         lambda tmp, _: source_code(tmp, "def model(): raise OSError('no disk')", "model"),
-        r"--src 'code.py:model' failed: OSError: no disk; mend the function",
+        r"--src 'code.py:model' failed: OSError: no disk; fix the function",
     ),
     "a function that returns no model": (
         lambda tmp, _: source_code(tmp, "def model(): return 5", "model"),

@@ -90,7 +90,7 @@ LIMITS: dict[str, tuple[Callable[[Any], object], list[str], list[str]]] = {
     "exceeded by a byte": (
         lambda content: content["arena"].update(size=1051),
         ["arena+5%"],
-        ["arena grew from 1,000 to 1,051 B by 5.1%; allowed: arena+5%; mend the model, or raise the limit"],
+        ["arena grew from 1,000 to 1,051 B by 5.1%; allowed: arena+5%; fix the model, or raise the limit"],
     ),
     "kibibytes": (lambda content: content["arena"].update(size=2024), ["arena+1K"], []),
     "kibibytes and a byte": (lambda content: content["arena"].update(size=2025), ["arena+1K"], ["arena grew from 1,0"]),

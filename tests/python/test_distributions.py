@@ -141,7 +141,7 @@ def test_large_models_are_followed_with_few_samples() -> None:
         assert (described.samples, described.layers[0].seen) == (samples, (1, 1))
 
 
-def test_names_that_are_not_unique_are_no_partners() -> None:
+def test_names_that_are_not_unique_are_no_counterparts() -> None:
     def chain(kind: str, names: tuple[str, str], scale: float) -> bytes:
         tensors = [Tensor("x", (1, 4), kind, scale), *(Tensor(name, (1, 4), kind, scale) for name in names)]
         operators = [Op("RELU", "", (0,), (1,)), Op("RELU", "", (1,), (2,))]
@@ -149,10 +149,10 @@ def test_names_that_are_not_unique_are_no_partners() -> None:
 
     real = (np.full((2, 1, 4), 0.6, np.float32),)
     golden = GoldenInputs((np.full((2, 1, 4), 1, np.int8),), 2, real)
-    for names, partners in ((("a", "b"), [True, True]), (("a", "a"), [False, False]), (("", "b"), [False, True])):
+    for names, counterparts in ((("a", "b"), [True, True]), (("a", "a"), [False, False]), (("", "b"), [False, True])):
         model = canonicalize(chain("int8", names, 0.5))
         converted = Converted(model, 0, samples=real, float_flatbuffer=chain("float32", names, 0))
         described = describe_activations(converted, golden, macs=0)
-        assert [layer.sqnr is not None for layer in described.layers] == partners
+        assert [layer.sqnr is not None for layer in described.layers] == counterparts
         expected = 20 * np.log10(0.6 / 0.1)
         assert all(layer.sqnr is None or layer.sqnr == pytest.approx(expected, rel=1e-4) for layer in described.layers)

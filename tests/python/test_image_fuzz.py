@@ -149,9 +149,9 @@ def hostile(path: Path) -> Iterator[tuple[Path, str]]:
     yield write_hole(path, begin, huge), "B in its loaded segments; allowed: 268,435,456"
     begin = header(phoff=HEADER, phnum=100) + segment(0, 200 << 20) * 100
     yield write_hole(path, begin, 200 << 20), "B in its loaded segments; allowed: 58,720,256"
-    yield write_hole(path, header(phoff=HEADER, phnum=0xFFFF), huge), "has more than 128 segments"
+    yield write_hole(path, header(phoff=HEADER, phnum=0xFFFF), huge), "has too many segments; at most 128"
     begin = header(shoff=HEADER) + section(0, 0, 0, 1 << 62)
-    yield write_hole(path, begin, huge), "has more than 65,280 sections"
+    yield write_hole(path, begin, huge), "has too many sections; at most 65,280"
     symbols = section(2, 0, 4096, huge >> 1, 1) + section(3, 0, 4096, 1 << 20)
     yield write_hole(path, header(shoff=HEADER, shnum=2) + symbols, huge), "in its symbol table; allowed: 33,554,432"
     symbols = section(2, 0, 4096, 1 << 20, 1) + section(3, 0, 4096, huge >> 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write and read what a process and its child tell each other.
+"""Write and read the messages between a process and its child.
 
 A message is a dict of lists of numpy arrays, of bytes, and of values that JSON knows. It travels as an .npz file, which
 is read without pickle.

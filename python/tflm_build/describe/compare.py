@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare two descriptions of a model, and hold what grew to limits."""
+"""Compare two descriptions of a model, and check what grew against limits."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -163,7 +163,7 @@ def exceeded(comparison: Comparison, limits: Sequence[Limit]) -> Iterator[str]:
             verb = "grew" if measure.change > 0 else "fell"
             yield (
                 f"{limit.name} {verb} from {measure.before:,.6g} to {measure.after:,.6g} {measure.unit}".rstrip()
-                + f"{share}; allowed: {limit.text}; mend the model, or raise the limit"
+                + f"{share}; allowed: {limit.text}; fix the model, or raise the limit"
             )
 
 

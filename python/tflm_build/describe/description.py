@@ -50,7 +50,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Built:
-    """What only a manifest can tell.
+    """What only a manifest has.
 
     Attributes:
         arena, accuracy: see there.
@@ -124,7 +124,7 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Content:
-    """The part of a manifest that can be told of any model."""
+    """The part of a manifest that any model has."""
 
     name: str
     source: _Source

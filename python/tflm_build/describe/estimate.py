@@ -158,7 +158,7 @@ def read_conditions(
         )
         raise TflmBuildError(msg)
     if sleep_power is not None and (active_power is None or period is None):
-        msg = "SLEEP_POWER needs ACTIVE_POWER and PERIOD, without which no mean can be told; pass all three"
+        msg = "SLEEP_POWER needs ACTIVE_POWER and PERIOD to compute mean power; pass all three"
         raise TflmBuildError(msg)
     return Conditions(
         core=core.lower(),

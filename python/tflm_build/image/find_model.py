@@ -39,7 +39,7 @@ class Embedded:
     Attributes:
         address: of its data.
         sizes: bytes of the data, by who says so: the variable `<symbol>_data_len`, the symbol, the descriptor.
-        descriptor: None where none was linked, or nothing tells where it is.
+        descriptor: None where none was linked, or its place is not known.
     """
 
     address: int

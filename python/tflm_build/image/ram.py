@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell what of a linked image lies in memory that the program writes to."""
+"""Find which parts of a linked image are in memory that the program writes to."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -62,7 +62,7 @@ def ram_sections(image: Image) -> dict[int, str]:
 
 
 def _neighbours(image: Image) -> Iterator[list[Section]]:
-    """Yield groups of sections that are in one memory, as far as addresses tell."""
+    """Yield groups of sections that are in one memory, as far as addresses show."""
     group: list[Section] = []
     end = 0
     for section in sorted(image.sections, key=lambda section: section.address):

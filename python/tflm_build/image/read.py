@@ -219,7 +219,7 @@ def _headers(elf: ELFFile, what: str, layout: Any, prefix: str) -> list[Any]:
     if start == 0:
         return []
     if count > _MAX_HEADERS[what] or (count == 0 and what == "section"):  # 0: they are too many for the field
-        msg = f"IMAGE has more than {_MAX_HEADERS[what]:,} {what}s; allowed: as many; merge them in the linker script"
+        msg = f"IMAGE has too many {what}s; at most {_MAX_HEADERS[what]:,} are allowed; merge them in the linker script"
         raise TflmBuildError(msg)
     table = io.BytesIO(_bytes(elf, start, count * size, f"the {what} headers", count * size))
     return [struct_parse(layout, table, stream_pos=index * size) for index in range(count)]

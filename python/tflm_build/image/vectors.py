@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a model's bytes on TFLM and hold the answers to its golden vectors, as runtime/src/model_test.c does."""
+"""Run a model's bytes on TFLM and compare the answers with its golden vectors, as runtime/src/model_test.c does."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold a linked image to the manifest of a model in it: its bytes, where they lie, and what they answer."""
+"""Check a linked image against the manifest of a model in it: its bytes, their address, and what they answer."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -113,7 +113,7 @@ def _check_content(
 
 
 def _first_difference(got: bytes, right: bytes) -> str:
-    """Say where bytes differ, of which there are as many."""
+    """Say where two byte strings of one length differ."""
     offset = int(np.argmax(np.frombuffer(got, np.uint8) != np.frombuffer(right, np.uint8)))
     values = f"0x{got[offset]:02x}, not 0x{right[offset]:02x}"
     return f", and the first byte that differs is at offset {offset:,}: {values}"

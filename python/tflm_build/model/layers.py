@@ -19,7 +19,7 @@ def describe_layers(graph: Graph, *, lacking: bool = False) -> tuple[Layer, ...]
         lacking: give 0 multiply-accumulates to an operator that TFLM lacks, instead of refusing it.
 
     Raises:
-        TflmBuildError: an operator has tensors of which its work cannot be told, or TFLM lacks it.
+        TflmBuildError: an operator has tensors that its work cannot be computed from, or TFLM lacks it.
     """
     live = live_bytes(graph)
     counted: set[int] = set()

@@ -77,7 +77,7 @@ def count_macs(operator: Operator, *, lacking: bool = False) -> int:
         lacking: give 0 to an operator that TFLM lacks, instead of refusing it.
 
     Raises:
-        TflmBuildError: the operator is unknown, or has tensors of which its work cannot be told.
+        TflmBuildError: the operator is unknown, or has tensors that its work cannot be computed from.
     """
     node = _Node(operator)
     for tensor in (*operator.reads, *operator.outputs):

@@ -184,7 +184,6 @@ def _shape(outputs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _pair(ends: Sequence[float] | None) -> tuple[float, float] | None:
-    """Return two ends."""
     if ends is None:
         return None
     low, high = ends

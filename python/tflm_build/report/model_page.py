@@ -191,7 +191,7 @@ def _range(row: Row) -> dict[str, Any]:
 
 
 def _noise(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Draw the noise of each row; None where no layer has a partner in a float model."""
+    """Draw the noise of each row; None where no layer has a counterpart in a float model."""
     found = [row for row in rows if row.sqnr is not None]
     if not found:
         return None

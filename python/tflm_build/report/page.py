@@ -73,7 +73,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _share(share: float) -> str:
-    """Write a share in percent, so that little is not told as nothing."""
+    """Write a share in percent, and never a small one as zero."""
     if share == 0:
         return "0 %"
     if 0 < share < 0.1:  # noqa: PLR2004

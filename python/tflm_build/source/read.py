@@ -62,9 +62,7 @@ def read_source(src: str, *, unsafe: bool = False) -> Source:
     function = FUNCTION.fullmatch(src)
     path = Path(function[1] if function else src)
     if not src.isprintable():
-        msg = (
-            f"`SRC` got {src!r}; a name that can be printed is allowed, for the emitted files tell it; rename the file"
-        )
+        msg = f"`SRC` got {src!r}; allowed: a printable name, because generated files contain it; rename the file"
         raise TflmBuildError(msg)
     kind = "function" if function else _KINDS.get(path.suffix.lower())
     if path.is_dir() and (kind is None or (path / "saved_model.pb").exists()):

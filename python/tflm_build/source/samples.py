@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Representative data, bound to the inputs of a model: what it is like, and what golden vectors are chosen from."""
+"""Match data to the model's inputs, summarize it, and choose the samples of golden vectors."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -83,7 +83,7 @@ class Bound:
     Attributes:
         arrays: one per input, of shape (samples, *input shape without a batch of 1).
         labels: the class of each sample, if the data has an array `labels`.
-        notes: what a user may want to know of how the data was taken, and of what it is like.
+        notes: what a user may want to know of how the data was matched, and of its values.
     """
 
     arrays: tuple[Array, ...]

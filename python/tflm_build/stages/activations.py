@@ -73,7 +73,7 @@ def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) 
     written = [operator.outputs[0] for operator in writers.values()]
     tensors = [operand.place for operand in written]
     quantization = [_quantization(operand) for operand in written]
-    partners = _partners(tensors, converted)
+    counterparts = _partners(tensors, converted)
     real = converted.samples or ()
     request = {
         "flatbuffer": converted.model.flatbuffer,
@@ -82,8 +82,8 @@ def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) 
         "scales": [scale for scale, _ in quantization],
         "zero_points": [zero_point for _, zero_point in quantization],
         "float_flatbuffer": converted.float_flatbuffer or b"",
-        "float_inputs": [real[place][:samples] for place in partners.inputs],
-        "float_tensors": partners.tensors,
+        "float_inputs": [real[place][:samples] for place in counterparts.inputs],
+        "float_tensors": counterparts.tensors,
     }
     try:
         results = run_in_child(FOLLOW_LAYERS, request)["results"]
@@ -115,16 +115,16 @@ def _quantization(operand: Operand) -> tuple[float, int]:
 
 
 @dataclass(frozen=True)
-class _Partners:
+class _Counterparts:
     """What the float model has for each tensor that is followed, -1 for nothing; and which input goes to which."""
 
     tensors: list[int]
     inputs: list[int]
 
 
-def _partners(tensors: Sequence[int], converted: Converted) -> _Partners:
+def _partners(tensors: Sequence[int], converted: Converted) -> _Counterparts:
     """Find the tensors of the float model by their names."""
-    nothing = _Partners([-1] * len(tensors), [])
+    nothing = _Counterparts([-1] * len(tensors), [])
     if converted.float_flatbuffer is None or converted.samples is None:
         return nothing
     model, other = converted.model, canonicalize(converted.float_flatbuffer)
@@ -139,8 +139,8 @@ def _partners(tensors: Sequence[int], converted: Converted) -> _Partners:
         return nothing
     followed = _by_name(model, tensors)
     written = _by_name(other, [operator.outputs[0].place for operator in theirs.operators if operator.outputs])
-    partner = {followed[name]: written[name] for name in followed.keys() & written.keys()}
-    return _Partners([partner.get(index, -1) for index in tensors], inputs)
+    counterpart = {followed[name]: written[name] for name in followed.keys() & written.keys()}
+    return _Counterparts([counterpart.get(index, -1) for index in tensors], inputs)
 
 
 def _by_name(model: Model, tensors: Sequence[int]) -> dict[str, int]:

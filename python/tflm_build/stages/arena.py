@@ -39,7 +39,7 @@ class PlannedModel:
 
 
 def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedModel:
-    """Measure a model, and plan its memory unless told otherwise.
+    """Measure a model, and plan its memory unless `plan` is off.
 
     A plan is kept only where TFLM then works in a smaller arena and gives the same answers.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold a model to its budgets of flash, arena and multiply-accumulates."""
+"""Check a model against its budgets of flash, arena and multiply-accumulates."""
 
 from collections.abc import Iterable, Sequence
 
@@ -32,7 +32,7 @@ def check_budgets(options: Options, arranged: PlannedModel, work: Sequence[Layer
 
 
 def _hold(options: Options, option: str, found: int, unit: str, contributors: Iterable[tuple[str, int]]) -> None:
-    """Hold one number to its budget."""
+    """Check one number against its budget."""
     allowed = options.budget(option)
     if allowed is None or found <= allowed:
         return

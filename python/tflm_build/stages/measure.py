@@ -28,7 +28,7 @@ class Measurement:
     """What TFLM needed and answered.
 
     Attributes:
-        smallest_arena: bytes; one step of 16 less does not work, for this interpreter on a 64-bit host.
+        smallest_arena: bytes: the smallest size that worked, to 16 bytes, for this interpreter on a 64-bit host.
         head: bytes of it that activations share.
         tail: bytes of it that are kept from allocation on.
         outputs: per output an array (vectors, *shape): the golden outputs.

@@ -55,7 +55,7 @@ def prove(
     arranged: PlannedModel,
     converted: Converted,
 ) -> Proof:
-    """Compare layer by layer and end to end, and hold the differences to their tolerances.
+    """Compare layer by layer and end to end, and check the differences against their tolerances.
 
     Args:
         options: the tolerances.
@@ -132,7 +132,7 @@ def _check_labels(labels: Array | None, answers: Sequence[Array]) -> None:
 
 
 def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
-    """Hold the accuracy to the user's tolerances."""
+    """Check the accuracy against the user's tolerances."""
     if options.max_float_error is not None:
         if accuracy is None or not accuracy.float_error:
             _lack("MAX_FLOAT_ERROR", "a float source, and data")
@@ -159,7 +159,7 @@ def _lack(option: str, needed: str) -> None:
 
 
 def _hold_float_error(allowed: float, accuracy: Accuracy, names: Sequence[str]) -> None:
-    """Hold each output's largest difference from the float model to its tolerance."""
+    """Check each output's largest difference from the float model against its tolerance."""
     for name, error, worst, sqnr in zip(names, accuracy.float_error, accuracy.worst_sample, accuracy.sqnr, strict=True):
         if not error <= allowed:
             msg = (

@@ -30,7 +30,7 @@ def call_function(what: str, file: Path, name: str, *, as_iterator: bool = False
         result = function() if callable(function) else None
         items = list(result) if as_iterator and result is not None else result
     except Exception as error:
-        msg = f"{what} failed: {first_line(error)}; mend the function"
+        msg = f"{what} failed: {first_line(error)}; fix the function"
         raise TflmBuildError(msg) from error
     if not callable(function):
         msg = f"{what} does not exist; define {name}() in {file.name}, without arguments"

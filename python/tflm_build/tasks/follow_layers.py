@@ -18,17 +18,17 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     Args:
         request: `flatbuffer`; `inputs`: per input an array (samples, *shape); `tensors` to follow; `scales` and
             `zero_points` of these, scale 0 for real numbers; `float_flatbuffer`, empty if there is none;
-            `float_inputs`, in the order of its inputs; `float_tensors`: the partner of each tensor, -1 for none.
+            `float_inputs`, in the order of its inputs; `float_tensors`: the counterpart of each tensor, -1 for none.
 
     Returns:
         `results`: arrays with a number per tensor: the smallest and the largest element seen, infinite where there is
         none; the share of elements at an end of the integer type, where that does not stand for 0; the sums of squares
-        of the float model's numbers, and of the model's differences from them, 0 where there is no partner.
+        of the float model's numbers, and of the model's differences from them, 0 where there is no counterpart.
     """
-    partner = request["float_tensors"]
-    paired = [index for index, place in enumerate(partner) if place != -1]
+    counterpart = request["float_tensors"]
+    paired = [index for index, place in enumerate(counterpart) if place != -1]
     followed = _follow(request["flatbuffer"], request["inputs"], request["tensors"])
-    others = _follow(request["float_flatbuffer"], request["float_inputs"], [partner[index] for index in paired])
+    others = _follow(request["float_flatbuffer"], request["float_inputs"], [counterpart[index] for index in paired])
     count = len(request["tensors"])
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     ends, elements, signal, noise = (np.zeros(count) for _ in range(4))
