@@ -31,5 +31,5 @@ def test_a_release(tmp_path: Path) -> None:
         archive.extractall(tmp_path, filter="data")
     example = tmp_path / Path(path).name.removesuffix(".tar.gz") / "examples" / "fw"
     with served(Workspace(example, tmp_path / "base")) as workspace:
-        workspace.bazel("build", "//fw:firmware")
+        workspace.bazel("build", "//fw:firmware", "//fw:model")
         assert len(workspace.emitted("fw", "model")) == 10
