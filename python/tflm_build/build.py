@@ -2,7 +2,7 @@
 """The way of the data: every stage once, in order. All that the command, CMake and Bazel call."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,8 @@ __all__ = ["STAGES", "Result", "build"]
 
 STAGES: Final = 5
 
+Place = Callable[[Mapping[str, bytes], str], None]
+
 
 @dataclass(frozen=True)
 class Result:
@@ -63,6 +65,12 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
         TflmBuildError: for everything that a user can fix.
     """
     _check_emit(emit, options)
+    with place_files(out_dir) as place:
+        return _build(options, out_dir, progress, emit, place)
+
+
+def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place: Place) -> Result:
+    """Call the stages in their order, and place what they make."""
     progress.stage("reading")
     source = read_source(options.src, unsafe=options.unsafe_deserialize)
     paths = {"CALIBRATION": options.calibration, "TEST_DATA": options.test_data}
@@ -123,7 +131,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     if emit != "all":
         main = options.name + EMITTED[emit]
         files = {main: files[main]}
-    place_files(out_dir, files, last=main)
+    place(files, main)
     return Result(
         tuple(out_dir / file for file in sorted(files, key=lambda file: file != main)),
         summarize(shipment, converted),

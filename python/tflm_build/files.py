@@ -1,53 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put files in their place, once all of them are written."""
 
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from tflm_build.errors import TflmBuildError
+from tflm_build.own_folder import own_folder
 
 __all__ = ["depfile", "place_files"]
 
 _BESIDE: Final = ".tflm-build-"
 
 
-def place_files(folder: Path, files: Mapping[str, bytes], last: str) -> None:
-    """Write files beside their place and rename them into it. What an earlier call left that was killed is removed.
+@contextlib.contextmanager
+def place_files(folder: Path) -> Iterator[Callable[[Mapping[str, bytes], str], None]]:
+    """Open a folder for writing: what it yields writes files beside their place and renames them into it.
+
+    The files get the time at which the folder was opened, by the clock of its file system: a build system then sees
+    that a source which was replaced since then is newer than what was made of it.
 
     Args:
         folder: created if need be.
-        files: content by file name.
-        last: the file that is renamed last: while it is missing or old, a build system knows that work is left.
+
+    Yields:
+        A function of the content by file name, and the file that is renamed last: while it is missing or old, a build
+        system knows that work is left. It raises TflmBuildError where the folder cannot be written to; nothing has
+        changed then, unless the file system failed while files were renamed: then the last one has not.
 
     Raises:
-        TflmBuildError: the folder cannot be written to. Nothing has changed then, unless the file system failed while
-            files were renamed: then the last one has not.
+        TflmBuildError: the folder cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_BESIDE}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        beside = Path(tempfile.mkdtemp(prefix=_BESIDE, dir=folder))
+        beside = own_folder(folder, _BESIDE)
+        own = beside.__enter__()
+        opened = own.stat().st_mtime_ns
     except OSError as error:
         msg = f"the folder '{folder}' cannot be written to: {error.strerror or error}; choose another folder"
         raise TflmBuildError(msg) from error
-    try:
-        for name, content in files.items():
-            if (folder / name).is_dir():
-                raise IsADirectoryError(None, f"{name} is a folder")
-            (beside / name).write_bytes(content)
-        for name in sorted(files, key=lambda name: name == last):
-            (beside / name).replace(folder / name)
-    except OSError as error:
-        msg = (
-            f"the folder '{folder}' cannot be written to: {error.strerror or error}; make room or choose another folder"
-        )
-        raise TflmBuildError(msg) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+
+    def place(files: Mapping[str, bytes], last: str) -> None:
+        try:
+            for name, content in files.items():
+                if (folder / name).is_dir():
+                    raise IsADirectoryError(None, f"{name} is a folder")
+                (own / name).write_bytes(content)
+                os.utime(own / name, ns=(opened, opened))
+            for name in sorted(files, key=lambda name: name == last):
+                (own / name).replace(folder / name)
+        except OSError as error:
+            msg = (
+                f"the folder '{folder}' cannot be written to: {error.strerror or error}; make room or choose another "
+                "folder"
+            )
+            raise TflmBuildError(msg) from error
+
+    with contextlib.ExitStack() as stack:
+        stack.push(beside)
+        yield place
 
 
 def depfile(target: Path, inputs: Iterable[Path]) -> bytes:

@@ -2,14 +2,15 @@
 """Copy what a project may carry itself: the CMake package and the runtime."""
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from tflm_build.errors import TflmBuildError
+from tflm_build.own_folder import own_folder
 
 __all__ = ["package_root", "vendor"]
 
+_BESIDE: Final = ".tflm-build-"
 _PARTS: Final = ("LICENSE", "cmake", "runtime")
 _MARK: Final = Path("cmake", "TflmBuild.cmake")
 
@@ -34,15 +35,14 @@ def vendor(folder: Path) -> tuple[Path, ...]:
     """
     root = package_root()
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    others = [name for name in names if name not in _PARTS]
+    others = [name for name in names if name not in _PARTS and not name.startswith(_BESIDE)]
     if others or (names and not (folder / _MARK).is_file()):
         what = f"'{others[0]}'" if others else "something else than an earlier copy"
         msg = f"FOLDER '{folder}' holds {what}; allowed: a new or empty folder, or an earlier copy; choose another"
         raise TflmBuildError(msg)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".tflm-build-", dir=folder) as name:
-            beside = Path(name)
+        with own_folder(folder, _BESIDE) as beside:
             (beside / "new").mkdir()
             (beside / "old").mkdir()
             for part in _PARTS:

@@ -13,6 +13,7 @@ from tflm_build.child.messages import Message, pack, unpack
 from tflm_build.child.processes import CAN_FORK, Forks, run_new
 from tflm_build.child.table import ALL, Task
 from tflm_build.errors import TflmBuildError
+from tflm_build.own_folder import own_folder
 
 __all__ = ["keep_loaded", "run_in_child"]
 
@@ -29,17 +30,23 @@ def run_in_child(task: Task, request: Mapping[str, Any]) -> Message:
     Raises:
         TflmBuildError: the task refused its input, died by a signal, or exceeded its limits.
     """
-    with tempfile.TemporaryDirectory(prefix="tflm-build-") as name:
-        folder = Path(name)
-        (folder / "request").write_bytes(pack(request))
-        forks = _forks_for(task, request)
-        code = run_new(task, folder) if forks is None else forks.run(task, folder)
-        answer = None
-        if code == 0:
-            with contextlib.suppress(EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
-                answer = unpack((folder / "response").read_bytes())
-        if answer is None:  # also where it is damaged, as the child's memory may have been
-            raise TflmBuildError(_obituary(task, code, folder / "log"))
+    try:
+        with own_folder(Path(tempfile.gettempdir()), "tflm-build-") as folder:
+            (folder / "request").write_bytes(pack(request))
+            forks = _forks_for(task, request)
+            code = run_new(task, folder) if forks is None else forks.run(task, folder)
+            answer = None
+            if code == 0:
+                with contextlib.suppress(EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
+                    answer = unpack((folder / "response").read_bytes())
+            if answer is None:  # also where it is damaged, as the child's memory may have been
+                raise TflmBuildError(_obituary(task, code, folder / "log"))
+    except OSError as error:
+        msg = (
+            f"the folder for temporary files, '{tempfile.gettempdir()}', cannot be written to: "
+            f"{error.strerror or error}; make room in it, or set TMPDIR to another"
+        )
+        raise TflmBuildError(msg) from error
     if "error" in answer:
         who = f"{task.title} failed on this model: " if answer["trace"] else ""
         raise TflmBuildError(who + answer["error"], answer["trace"])

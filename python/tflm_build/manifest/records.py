@@ -28,6 +28,8 @@ def read_record(kind: type[Record], value: Any, where: str = "") -> Record:
     hints = typing.get_type_hints(kind)
     members = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type] # a dataclass, as the caller promises
+        if field.name not in value and field.default is not dataclasses.MISSING:
+            continue  # a manifest does not say it
         if field.name not in value:
             msg = f"{where or 'it'} has no {field.name}"
             raise ValueError(msg)

@@ -39,7 +39,8 @@ def report(source: Path, target: Path | None) -> Path:
     if target.resolve() == source.resolve():
         msg = f"the page would take the place of '{source}'; pass another file as --output"
         raise TflmBuildError(msg)
-    place_files(target.parent, {target.name: page}, last=target.name)
+    with place_files(target.parent) as place:
+        place({target.name: page}, target.name)
     return target
 
 
