@@ -11,7 +11,6 @@ from typing import Final
 from tflm_build.errors import TflmBuildError
 from tflm_build.source.check_archive import verify_archive
 from tflm_build.source.check_flatbuffer import verify
-from tflm_build.source.check_shapes import verify_shapes
 
 __all__ = ["FUNCTION", "Source", "read_source"]
 
@@ -67,7 +66,6 @@ def read_source(src: str) -> Source:
         raise TflmBuildError(msg) from error
     if kind == "tflite":
         verify(data)
-        verify_shapes(data)
     elif kind == "keras":
         verify_archive(path.name, data)
     suffix = f":{function[2]}" if function else ""
