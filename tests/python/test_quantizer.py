@@ -77,7 +77,8 @@ def test_the_answers_are_those_of_the_float_model(
     source, data = tmp_path / "m.tflite", tmp_path / "data.npz"
     source.write_bytes(flatbuffer(model))
     inputs = [model.tensors[place] for place in model.inputs]
-    np.savez(data, **{each.name: GENERATOR.uniform(-1, 1, (20, *each.shape[1:])).astype("f") for each in inputs})
+    arrays = {each.name: GENERATOR.uniform(-1, 1, (20, *each.shape[1:])).astype("f") for each in inputs}
+    np.savez(data, **arrays)  # type: ignore[arg-type]
     arguments = ["--quantize", quantize, "--calibration", data, "--out-dir", tmp_path / "out", "--max-lsb", 2]
     result = tflm_build("convert", "--name", "m", "--src", source, *arguments)
     assert result.returncode == 0, result.stderr

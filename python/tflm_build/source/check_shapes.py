@@ -37,10 +37,8 @@ def verify_shapes(model: Model) -> Model:
         tensor = model.tree.subgraphs[0].tensors[index]
         if declared or tensor.hasRank:
             name = model.tensors[0][index]
-            msg = (
-                "the source is not a valid TensorFlow Lite model: "
-                f"the tensor '{name}' has the shape {declared}, where its operator gives {given}; convert it again"
-            )
+            fault = f"the tensor '{name}' has the shape {declared}, where its operator gives {given}"
+            msg = f"the source is not a valid TensorFlow Lite model: {fault}; convert it again"
             raise TflmBuildError(msg)
         missing[index] = given
     return _with_shapes(model, missing) if missing else model

@@ -18,6 +18,7 @@ from tflm_build.source.check_flatbuffer import verify
 from tflm_build.source.check_shapes import verify_shapes
 from tflm_build.source.read import Source
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
+from tflm_build.stages.deaths import name_layer
 
 __all__ = ["Converted", "open_flatbuffer", "quantize"]
 
@@ -113,7 +114,11 @@ def open_flatbuffer(flatbuffer: bytes, *, keep_names: bool = False) -> Model:
     Raises:
         TflmBuildError: it is not a valid model, or sizes beyond the batch are not fixed.
     """
-    return verify_shapes(canonicalize(flatbuffer, keep_names=keep_names))
+    model = canonicalize(flatbuffer, keep_names=keep_names)
+    try:
+        return verify_shapes(model)
+    except TflmBuildError as error:
+        raise name_layer(error, RUN_LITERT, model) from error
 
 
 def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Samples | None]) -> Converted:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure on the real TFLM interpreter what a model needs."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +12,7 @@ from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.model import Model
+from tflm_build.stages.deaths import name_layer
 from tflm_build.stages.golden import GoldenInputs
 
 __all__ = ["INTERPRETER_SIZE", "Measurement", "measure"]
@@ -63,12 +63,7 @@ def measure(model: Model, golden: GoldenInputs) -> Measurement:
     try:
         answer = run_in_child(RUN_TFLM, request)
     except TflmBuildError as error:
-        node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
-        operators = model.graph.operators
-        if node is None or int(node[1]) >= len(operators):
-            raise
-        msg = f"layer '{operators[int(node[1])].layer}': {error}"
-        raise TflmBuildError(msg, error.trace) from error
+        raise name_layer(error, RUN_TFLM, model, golden.arrays) from error
     return Measurement(
         smallest_arena=answer["arena"],
         head=answer["head"],

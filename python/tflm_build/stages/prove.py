@@ -16,6 +16,7 @@ from tflm_build.options import Options
 from tflm_build.stages.accuracy import Accuracy, work_out_accuracy
 from tflm_build.stages.arena import Arrangement
 from tflm_build.stages.convert import Converted
+from tflm_build.stages.deaths import name_layer
 from tflm_build.stages.first_difference import first_difference
 from tflm_build.stages.golden import GoldenInputs
 
@@ -64,7 +65,10 @@ def prove(
     """
     measured = arranged.measured
     request = {"flatbuffer": arranged.model.flatbuffer, "inputs": golden.arrays}
-    reference = tuple(run_in_child(RUN_LITERT, request)["outputs"])
+    try:
+        reference = tuple(run_in_child(RUN_LITERT, request)["outputs"])
+    except TflmBuildError as error:
+        raise name_layer(error, RUN_LITERT, arranged.model, golden.arrays) from error
     tolerances, differences = [], []
     for tensor, got, wanted in zip(graph.outputs, measured.outputs, reference, strict=True):
         if got.shape != wanted.shape:
