@@ -162,3 +162,23 @@ def test_tensors_that_nothing_names_are_dropped_and_a_memory_plan_follows() -> N
     assert words.tolist() == [1, 0, 4, 0, -1, -1, 32]
     vector = [np.full((1, 4, 4, 2), 9, np.int8)]
     assert np.array_equal(tflm_outputs(planned.flatbuffer, vector)[0], tflm_outputs(right.flatbuffer, vector)[0])
+
+
+def test_what_upstream_compressed_gives_the_same_answers() -> None:
+    """Let the wheel's own compressor replace weights of four values by a table and indices, and TFLM unpack them."""
+    from tflite_micro.tensorflow.lite.micro.compression import compress, spec
+
+    tree = conv()
+    weights = np.array([-100, -50, 0, 70], np.int8)[np.random.default_rng(2).integers(0, 4, WEIGHTS.shape)]
+    tree.buffers[1].data = weights.view(np.uint8).reshape(-1)
+    method = spec.LookUpTableCompression(index_bitwidth=2, mode=spec.PerChannel(axis=0))
+    plain = store(tree)
+    source = bytes(compress(plain, [spec.Tensor(subgraph=0, tensor=1, compression=[method])]))
+    verify(source)
+    compressed = verify_shapes(canonicalize(source))
+    (sentence,) = compressed.repairs
+    assert sentence.startswith("1 compressed tensors had the quantization of what they unpack to")
+    assert [operator.op for operator in compressed.graph.operators] == ["TFLM_DECODE", "CONV_2D"]
+    for seed in range(5):
+        vector = [np.random.default_rng(seed).integers(-128, 128, (1, 4, 4, 2), np.int8)]
+        assert np.array_equal(tflm_outputs(compressed.flatbuffer, vector)[0], tflm_outputs(plain, vector)[0])

@@ -213,8 +213,8 @@ def test_a_small_file_cannot_become_a_large_model(data: bytes, message: str) -> 
 
 @pytest.mark.parametrize(("tensor", "shape"), [(3, []), (3, [1, 4, 4, 1]), (7, [1, 8, 0]), (6, [8])])
 def test_a_shape_that_an_operator_does_not_give_is_refused(tensor: int, shape: list[int]) -> None:
-    for model in map(canonicalize, small_models()):
-        assert verify_shapes(model) is model
+    for right in map(canonicalize, small_models()):
+        assert verify_shapes(right) is right
     tree = load(small_models()[1])
     tree.subgraphs[0].tensors[tensor].shape = np.array(shape, np.int32)
     tree.subgraphs[0].tensors[tensor].hasRank = True

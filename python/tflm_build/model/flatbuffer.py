@@ -10,7 +10,17 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["ALIGNMENT", "behind_tables", "indices", "load", "op_name", "schema", "store", "tensor_type_name"]
+__all__ = [
+    "ALIGNMENT",
+    "behind_tables",
+    "indices",
+    "load",
+    "op_name",
+    "packed_tensors",
+    "schema",
+    "store",
+    "tensor_type_name",
+]
 
 ALIGNMENT: Final = 16
 """Bytes: a buffer's place in the file, and the file's in flash. Small cores fault on a float32 off its alignment."""
@@ -151,6 +161,16 @@ def op_name(code: Any) -> str:
     if builtin == schema.BuiltinOperator.CUSTOM:
         return bytes(code.customCode or b"?").decode("utf-8", "replace")
     return builtin_name(builtin)
+
+
+def packed_tensors(subgraph: Any, codes: Any) -> set[int]:
+    """Return the tensors that only TFLM_DECODE reads: packed bytes, with the quantization of what they unpack to."""
+    packed: set[int] = set()
+    others = {-1, *indices(subgraph.inputs), *indices(subgraph.outputs)}
+    for operator in subgraph.operators or []:
+        decodes = op_name(codes[operator.opcodeIndex]) == "TFLM_DECODE"
+        (packed if decodes else others).update(indices(operator.inputs))
+    return packed - others
 
 
 def tensor_type_name(code: int) -> str:

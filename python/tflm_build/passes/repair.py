@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tflm_build.model.flatbuffer import behind_tables, indices
+from tflm_build.model.flatbuffer import behind_tables, indices, packed_tensors
 
 __all__ = ["repair"]
 
@@ -20,7 +20,7 @@ def repair(model: Any) -> tuple[str, ...]:
     Returns:
         One sentence for each kind of fault: what it was, why it is one, and what was done. None for most models.
     """
-    found = (_buffers(model), *_quantization(model), _signatures(model), _metadata(model))
+    found = (_buffers(model), _packed(model), *_quantization(model), _signatures(model), _metadata(model))
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -28,6 +28,16 @@ def _buffers(model: Any) -> str:
     """Say what `load` has done already: TFLM reads no data that lies behind the tables."""
     moved = sum(map(behind_tables, model.buffers))
     return f"{moved} buffers lay behind the tables, where TFLM does not look: moved into them" if moved else ""
+
+
+def _packed(model: Any) -> str:
+    """Drop the quantization of packed bytes: it is that of what they unpack to, which has it too."""
+    found = 0
+    for subgraph in model.subgraphs:
+        for place in packed_tensors(subgraph, model.operatorCodes):
+            found += subgraph.tensors[place].quantization is not None
+            subgraph.tensors[place].quantization = None
+    return f"{found} compressed tensors had the quantization of what they unpack to: left out" if found else ""
 
 
 def _quantization(model: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.flatbuffer import behind_tables
+from tflm_build.model.flatbuffer import behind_tables, packed_tensors
 from tflm_build.model.types import TYPES, ElementType
 
 __all__ = ["verify"]
@@ -200,6 +200,8 @@ def _check_model(model: Any, size: int) -> None:
         shared -= sum(tensor.constant for tensor in tensors)
         _require(shared >= 0, "its tensors share more bytes than a model can need")
         _check_order(subgraph, tensors, codes)
+        for place in sorted(set(range(len(tensors))) - packed_tensors(subgraph, codes)):
+            tensors[place].check_quantization(subgraph.tensors[place].quantization)
         ends = [*_items(subgraph.inputs), *_items(subgraph.outputs)] if index == 0 else []
         _require(
             all(tensors[end].size <= _MAX_INTERFACE for end in ends), f"an input or output exceeds {_MAX_INTERFACE} B"
@@ -244,8 +246,12 @@ class _Tensor:
             _require(self.constant == self.size, f"{who} needs {self.size} B and has {self.constant}")
         _require(self.constant or self.size <= _MAX_ACTIVATION, f"{who} needs {self.size} B of memory")
         _require(not (tensor.isVariable and self.constant), f"{who} is variable and constant")
-        if tensor.quantization is not None:
-            _check_quantization(tensor.quantization, shape, kind, who)
+        self._who, self._kind, self._shape = who, kind, shape
+
+    def check_quantization(self, parameters: Any) -> None:
+        """Check that there is one scale and zero point, or one for each slice."""
+        if parameters is not None:
+            _check_quantization(parameters, self._shape, self._kind, self._who)
 
 
 def _check_quantization(parameters: Any, shape: list[int], kind: str, who: str) -> None:
