@@ -88,3 +88,9 @@ def test_an_interpreter_that_names_the_node_is_believed() -> None:
     model = canonicalize(chain(Op("ADD", "AddOptions", (), ()), 1.0, 3))
     for words in ("Node ADD (number 3) failed to prepare", "Node number 3 (ADD) failed to prepare."):
         assert str(name_layer(TflmBuildError(words), RUN_TFLM, model)) == f"layer 'deadly' (ADD): {words}"
+
+
+def test_what_has_no_known_reason_is_told_by_layer_alone() -> None:
+    model = canonicalize(chain(Op("SOFTMAX", "SoftmaxOptions", (), (), {"beta": 0.0}), 0.5, 3))
+    found = name_layer(TflmBuildError("Node SOFTMAX (number 3) failed to prepare"), RUN_TFLM, model)
+    assert str(found) == "layer 'deadly' (SOFTMAX): Node SOFTMAX (number 3) failed to prepare"

@@ -84,13 +84,15 @@ def _prefix(model: Model, count: int) -> bytes:
     tree.buffers = list(tree.buffers)
     main.operators = main.operators[:count]
     written = [operator.outputs for operator in main.operators if operator.outputs is not None]
-    main.outputs = written[-1]
+    main.outputs = written[-1] if written else main.inputs
     return store(tree)
 
 
 def _reason(operator: Operator) -> str:
     """Say what about an operator is known to end interpreters; nothing if that is not it."""
     scales = [_scale(operand) for operand in operator.reads]
+    if not scales or not operator.outputs:
+        return ""
     if operator.op in {"ADD", "SUB"} and all(scales) and _scale(operator.outputs[0]):
         fewer, output = 15 if operator.outputs[0].type == "int16" else 20, _scale(operator.outputs[0])
         if 2 * max(scales) >= output * 2**fewer:
@@ -98,9 +100,9 @@ def _reason(operator: Operator) -> str:
                 f"; its output has the scale {output:.3g}, too small for its inputs' {max(scales):.3g}: they cancel "
                 "out in the calibration data; take the layer out, or calibrate with data in which they do not"
             )
-    if operator.op == "SOFTMAX" and scales and scales[0]:
+    if operator.op == "SOFTMAX" and scales[0]:
         beta = float(getattr(operator.options, "beta", 1.0))
-        if operator.reads[0].type in {"int8", "uint8"} and scales[0] * beta * 2**26 <= 1:
+        if operator.reads[0].type in {"int8", "uint8"} and 0 < scales[0] * beta * 2**26 <= 1:
             return (
                 f"; its input has the scale {scales[0]:.3g}, and needs more than {2**-26 / beta:.3g}: all that it "
                 "reads is close to 0, as in a deep network that was never trained; convert a trained model"
