@@ -121,13 +121,13 @@ def test_equal_vectors_are_written_once() -> None:
 
 
 def test_a_memory_plan_is_kept() -> None:
-    model = conv_model()
-    model.buffers.append(schema.BufferT(data=np.arange(7, dtype=np.int32).view(np.uint8)))
+    model, plan = conv_model(), np.array([1, 0, 4, 0, -1, -1, 112], np.int32)
+    model.buffers.append(schema.BufferT(data=plan.view(np.uint8)))
     model.metadata.append(schema.MetadataT(name=b"OfflineMemoryAllocation", buffer=6))
     canonical = load(canonicalize(store(model)).flatbuffer)
     (entry,) = canonical.metadata
     assert entry.name == b"OfflineMemoryAllocation"
-    assert canonical.buffers[entry.buffer].data.tobytes() == np.arange(7, dtype=np.int32).tobytes()
+    assert canonical.buffers[entry.buffer].data.tobytes() == plan.tobytes()
 
 
 def test_other_readers_of_the_schema_load_it(source: bytes) -> None:

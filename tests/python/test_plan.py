@@ -217,7 +217,7 @@ def chain(*sizes: int) -> Any:
 def test_lifetimes_are_those_of_tflm() -> None:
     model = chain(100, 16, 17, 1)
     (subgraph,) = model.subgraphs
-    subgraph.outputs = [1, 3]
+    subgraph.outputs = [1, 3, 7, 8]
     model.buffers.append(schema.BufferT(data=np.zeros(50, np.uint8)))
     subgraph.tensors += [
         schema.TensorT(shape=[50], type=schema.TensorType.INT8, buffer=len(model.buffers) - 1),
@@ -232,8 +232,8 @@ def test_lifetimes_are_those_of_tflm() -> None:
         Block(1, 16, 1, 3),
         Block(2, 32, 2, 3),
         Block(3, 16, 3, 3),
-        Block(7, 16, -1, -1),
-        Block(8, 32, -1, -1),
+        Block(4, 16, -1, 3),
+        Block(5, 32, -1, 3),
     ]
 
 

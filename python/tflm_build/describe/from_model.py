@@ -11,9 +11,8 @@ from tflm_build.model.layers import describe_layers
 from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops, kernels
 from tflm_build.options import Options
-from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.read import Source, read_source
-from tflm_build.stages.convert import convert
+from tflm_build.stages.convert import convert, open_flatbuffer
 
 __all__ = ["describe_source"]
 
@@ -43,7 +42,7 @@ def describe_source(path: str) -> Description:
 def _convert(source: Source) -> Model:
     """Convert a source as it is."""
     if source.kind == "tflite":
-        return canonicalize(source.data)
+        return open_flatbuffer(source.data)
     options = Options(name="model", src=source.location)
     return convert(options, source, {"CALIBRATION": None, "TEST_DATA": None}).model
 

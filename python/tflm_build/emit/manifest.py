@@ -57,6 +57,7 @@ def manifest(
             "bytes": source.size,
             "sha256": source.sha256,
         },
+        "repairs": list(converted.model.repairs),
         "calibration": _data(data["CALIBRATION"], converted.calibration),
         "test_data": _data(data["TEST_DATA"], None),
         "versions": dict(versions),

@@ -5,18 +5,29 @@ import struct
 from typing import Any, Final
 
 import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["ALIGNMENT", "indices", "load", "op_name", "schema", "store", "tensor_type_name"]
+__all__ = [
+    "ALIGNMENT",
+    "behind_tables",
+    "indices",
+    "load",
+    "op_name",
+    "packed_tensors",
+    "schema",
+    "store",
+    "tensor_type_name",
+]
 
 ALIGNMENT: Final = 16
 """Bytes: a buffer's place in the file, and the file's in flash. Small cores fault on a float32 off its alignment."""
 
 
 def load(data: bytes) -> Any:
-    """Unpack a flatbuffer into the schema's object tree.
+    """Unpack a flatbuffer into the schema's object tree; data that lie behind its tables are taken into it.
 
     The offsets of a stranger's file must have been verified before (`verify.py`, which `read.py` calls).
 
@@ -25,11 +36,18 @@ def load(data: bytes) -> Any:
     """
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+        for buffer in filter(behind_tables, model.buffers or []):
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
         _check_references(model)
     except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
         msg = f"the source is not a valid TensorFlow Lite model: {error}; convert it again"
         raise TflmBuildError(msg) from error
     return model
+
+
+def behind_tables(buffer: Any) -> bool:
+    """Say whether a buffer has its data elsewhere in the file; LiteRT's writer marks places not yet known by 1."""
+    return bool(min(buffer.offset, buffer.size) > 1)
 
 
 def _check_references(model: Any) -> None:
@@ -143,6 +161,16 @@ def op_name(code: Any) -> str:
     if builtin == schema.BuiltinOperator.CUSTOM:
         return bytes(code.customCode or b"?").decode("utf-8", "replace")
     return builtin_name(builtin)
+
+
+def packed_tensors(subgraph: Any, codes: Any) -> set[int]:
+    """Return the tensors that only TFLM_DECODE reads: packed bytes, with the quantization of what they unpack to."""
+    packed: set[int] = set()
+    others = {-1, *indices(subgraph.inputs), *indices(subgraph.outputs)}
+    for operator in subgraph.operators or []:
+        decodes = op_name(codes[operator.opcodeIndex]) == "TFLM_DECODE"
+        (packed if decodes else others).update(indices(operator.inputs))
+    return packed - others
 
 
 def tensor_type_name(code: int) -> str:

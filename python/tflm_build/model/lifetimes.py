@@ -18,7 +18,7 @@ class Block:
     Attributes:
         tensor: its index in the subgraph.
         bytes: a multiple of 16.
-        first: the operator that writes it, counted from 1; 0 for an input, -1 for a tensor that no operator names.
+        first: the operator that writes it, counted from 1; 0 for an input, -1 for a tensor that no operator writes.
         last: the last operator that names it; the model's last one for an output.
     """
 

@@ -22,6 +22,7 @@ class Model:
         tensors: per subgraph, per tensor: its name in the source; may be empty.
         inputs: names of the model's inputs, in the order of the flatbuffer.
         outputs: names of the model's outputs, in the order of the flatbuffer.
+        repairs: what was wrong with the source, and was put right: a sentence each.
     """
 
     flatbuffer: bytes
@@ -30,6 +31,7 @@ class Model:
     tensors: tuple[tuple[str, ...], ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    repairs: tuple[str, ...] = ()
 
     @cached_property
     def graph(self) -> Graph:

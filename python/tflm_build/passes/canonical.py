@@ -3,16 +3,15 @@
 
 import copy
 import dataclasses
-from typing import Any, Final
+from typing import Any
 
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import indices, load, schema, store
 from tflm_build.model.model import Model
+from tflm_build.passes.repair import repair
+from tflm_build.passes.unnamed import MEMORY_PLAN, drop_unnamed
 
-__all__ = ["MEMORY_PLAN", "canonicalize", "with_metadata"]
-
-MEMORY_PLAN: Final = b"OfflineMemoryAllocation"
-"""The only metadata that TFLM reads; it counts tensors, whose order stays as it is."""
+__all__ = ["canonicalize", "with_metadata"]
 
 
 def canonicalize(
@@ -22,7 +21,7 @@ def canonicalize(
     inputs: tuple[str, ...] | None = None,
     outputs: tuple[str, ...] | None = None,
 ) -> Model:
-    """Strip names, metadata and calibration ranges, drop unread buffers, share equal data, align every buffer.
+    """Repair a model, strip names, metadata and calibration ranges, drop what nothing reads, share and align data.
 
     Tensors and operators keep their order. Doing it twice changes nothing.
 
@@ -36,10 +35,12 @@ def canonicalize(
         TflmBuildError: the bytes are not a TensorFlow Lite model, or sizes beyond the batch are not fixed.
     """
     model = load(flatbuffer)
+    repairs = repair(model)
     _refuse_free_sizes(model)
+    named_inputs, named_outputs = _io_names(model)
+    repairs += drop_unnamed(model)
     layers = tuple(_layer_names(subgraph) for subgraph in model.subgraphs)
     tensors = tuple(tuple(_text(tensor.name) for tensor in subgraph.tensors or []) for subgraph in model.subgraphs)
-    named_inputs, named_outputs = _io_names(model)
 
     model.description = None
     model.signatureDefs = None
@@ -54,7 +55,7 @@ def canonicalize(
         for operator in subgraph.operators or []:
             operator.debugMetadataIndex = -1
     _renumber_buffers(model)
-    return Model(store(model), model, layers, tensors, inputs or named_inputs, outputs or named_outputs)
+    return Model(store(model), model, layers, tensors, inputs or named_inputs, outputs or named_outputs, repairs)
 
 
 def with_metadata(model: Model, name: bytes, data: bytes) -> Model:

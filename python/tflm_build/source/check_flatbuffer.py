@@ -17,6 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflm_build.errors import TflmBuildError
+from tflm_build.model.flatbuffer import behind_tables, packed_tensors
 from tflm_build.model.types import TYPES, ElementType
 
 __all__ = ["check_flatbuffer"]
@@ -24,6 +25,7 @@ __all__ = ["check_flatbuffer"]
 _VERSION: Final = 3
 _MAX_TABLES: Final = 1 << 16  # unpacking takes some 0.1 ms for each
 _MAX_CONTENT: Final = (1 << 24, 4)  # bytes, and how many times the file's size: vectors may be shared
+_MIN_ALIGNMENT: Final = 4  # bytes: some writers align 8-byte numbers no better; the canonical form does
 _MAX_RANK: Final = 8
 _MAX_ACTIVATION: Final = 1 << 28  # bytes: the largest arena that is tried
 _MAX_INTERFACE: Final = 1 << 24  # bytes of an input or output: every golden vector holds one of each
@@ -80,7 +82,8 @@ class _Table(flatbuffers.table.Table):  # type: ignore[misc]
 
     def Get(self, flags: Any, off: int) -> Any:  # noqa: N802
         _require(off + flags.bytewidth <= self._end, "a field reaches beyond its table")
-        _require(off % flags.bytewidth == 0, f"the offset of a field, {off}, is no multiple of its size")
+        aligned = off % min(flags.bytewidth, _MIN_ALIGNMENT) == 0
+        _require(aligned, f"the offset of a field, {off}, is no multiple of its size")
         value = super().Get(flags, off)
         _require(value or flags is not flatbuffers.number_types.UOffsetTFlags, "an offset is 0")
         return value
@@ -92,7 +95,8 @@ class _Table(flatbuffers.table.Table):  # type: ignore[misc]
         return text
 
     def GetVectorAsNumpy(self, flags: Any, off: int) -> Any:  # noqa: N802
-        _require(self.Vector(off) % flags.bytewidth == 0, "the offset of a vector is no multiple of its elements' size")
+        aligned = self.Vector(off) % min(flags.bytewidth, _MIN_ALIGNMENT) == 0
+        _require(aligned, "the offset of a vector is no multiple of its elements' size")
         return super().GetVectorAsNumpy(flags, off)
 
 
@@ -188,26 +192,31 @@ def _check_model(model: Any, size: int) -> None:
     for code in codes:
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         _require(number in _OPERATORS, f"the builtin operator {number} is not in the schema")
-    for buffer in buffers:
-        _require(max(buffer.offset, buffer.size) <= 1, "a buffer lies outside of the flatbuffer")
-    for entry in _items(model.metadata):
-        _require(entry.buffer < len(buffers), "metadata name a buffer that does not exist")
-    lengths = [len(_items(buffer.data)) for buffer in buffers]
     shared = _MAX_CONTENT[0] + _MAX_CONTENT[1] * size
+    lengths = [_length(buffer, size) for buffer in buffers]
+    _require(sum(lengths) <= shared, "its buffers share more bytes than a model can need")
     for index, subgraph in enumerate(subgraphs):
         tensors = [_Tensor(tensor, lengths) for tensor in _items(subgraph.tensors)]
         shared -= sum(tensor.constant for tensor in tensors)
         _require(shared >= 0, "its tensors share more bytes than a model can need")
         _check_order(subgraph, tensors, codes)
+        for place in sorted(set(range(len(tensors))) - packed_tensors(subgraph, codes)):
+            tensors[place].check_quantization(subgraph.tensors[place].quantization)
         ends = [*_items(subgraph.inputs), *_items(subgraph.outputs)] if index == 0 else []
         _require(
             all(tensors[end].size <= _MAX_INTERFACE for end in ends), f"an input or output exceeds {_MAX_INTERFACE} B"
         )
-    for signature in _items(model.signatureDefs):
-        _require(signature.subgraphIndex < len(subgraphs), "a signature names a subgraph that does not exist")
-        indices = (entry.tensorIndex for entry in (*_items(signature.inputs), *_items(signature.outputs)))
-        _check_indices(indices, len(_items(subgraphs[signature.subgraphIndex].tensors)), "a signature")
     _check_calls(subgraphs)
+
+
+def _length(buffer: Any, size: int) -> int:
+    """Return the bytes of a buffer, which may lie behind the tables of a file of some size."""
+    length = len(_items(buffer.data))
+    if not behind_tables(buffer):
+        return length
+    _require(not length, "a buffer has data both in the tables and behind them")
+    _require(buffer.offset + buffer.size <= size, "a buffer lies outside of the file")
+    return int(buffer.size)
 
 
 def _check_indices(indices: Iterable[int], count: int, who: str) -> None:
@@ -228,7 +237,7 @@ class _Tensor:
         allowed = len(shape) <= _MAX_RANK and min(shape, default=0) >= 0  # 0: an empty constant, as a scalar's shape is
         _require(allowed, f"{who} has the shape {shape}; allowed: up to {_MAX_RANK} sizes, none negative")
         _require(tensor.buffer < len(lengths), f"{who} names a buffer that does not exist")
-        _require(not tensor.externalBuffer, f"{who} lies outside of the flatbuffer")
+        _require(not tensor.externalBuffer, f"{who} has its data in another file")
         self.constant = lengths[tensor.buffer]
         self.size = (math.prod(shape) * TYPES.get(kind, ElementType(8)).bits + 7) // 8
         self.open = bool(tensor.isVariable or not self.size)
@@ -237,23 +246,32 @@ class _Tensor:
             _require(self.constant == self.size, f"{who} needs {self.size} B and has {self.constant}")
         _require(self.constant or self.size <= _MAX_ACTIVATION, f"{who} needs {self.size} B of memory")
         _require(not (tensor.isVariable and self.constant), f"{who} is variable and constant")
-        if tensor.quantization is not None:
-            _check_quantization(tensor.quantization, shape, kind, who)
+        self._who, self._kind, self._shape = who, kind, shape
+
+    def check_quantization(self, parameters: Any) -> None:
+        """Check that there is one scale and zero point, or one for each slice."""
+        if parameters is not None:
+            _check_quantization(parameters, self._shape, self._kind, self._who)
 
 
 def _check_quantization(parameters: Any, shape: list[int], kind: str, who: str) -> None:
     """Check that there is one scale and zero point, or one for each slice."""
     scales, zero_points = _items(parameters.scale), _items(parameters.zeroPoint)
-    count, axis = len(scales), parameters.quantizedDimension
+    count, axis = len(scales), int(parameters.quantizedDimension)
     if not count:
         return
-    _require(count == len(zero_points), f"{who} has {count} scales and {len(zero_points)} zero points")
-    _require(0 <= axis < max(1, len(shape)), f"{who} is quantized along its axis {axis}")
-    slices = shape[axis] if shape else 1
+    # Fewer zero points, and an axis that cannot be meant, are repaired.
+    _require(len(zero_points) in {0, 1, count}, f"{who} has {count} scales and {len(zero_points)} zero points")
+    known = 0 <= axis < len(shape)
+    _require(known or count == 1 or len(shape) <= 1, f"{who} is quantized along its axis {axis}")
+    slices = shape[axis if known else 0] if shape else 1
     _require(count in {1, slices}, f"{who} has {count} scales for {slices} slices")
     _require(np.isfinite(scales).all() and np.greater(scales, 0).all(), f"{who} has a scale that is not positive")
     low, high = TYPES.get(kind, ElementType(8)).zero_points
-    _require(low <= min(zero_points) <= max(zero_points) <= high, f"{who} has a zero point outside of {low} to {high}")
+    _require(
+        low <= min(zero_points, default=low) <= max(zero_points, default=low) <= high,
+        f"{who} has a zero point outside of {low} to {high}",
+    )
 
 
 def _check_order(subgraph: Any, tensors: list[_Tensor], codes: Any) -> None:

@@ -14,7 +14,6 @@ from tflm_build.source.check_archive import check_archive
 from tflm_build.source.check_config import check_config
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_hdf5 import check_hdf5
-from tflm_build.source.check_shapes import check_shapes
 
 __all__ = ["FUNCTION", "Source", "read_source"]
 
@@ -77,7 +76,6 @@ def read_source(src: str, *, unsafe: bool = False) -> Source:
         raise TflmBuildError(msg) from error
     if kind == "tflite":
         check_flatbuffer(data)
-        check_shapes(data)
     elif kind in {"keras", "h5"}:
         _verify_keras(kind, path.name, data, unsafe=unsafe)
     suffix = f":{function[2]}" if function else ""

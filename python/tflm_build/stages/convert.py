@@ -2,7 +2,7 @@
 """Bring a source to the flatbuffer that is shipped, quantized as asked, and keep what the float model answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tflm_build.arrays import Array
@@ -15,10 +15,12 @@ from tflm_build.model.ops import check_ops
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.check_flatbuffer import check_flatbuffer
+from tflm_build.source.check_shapes import check_shapes
 from tflm_build.source.read import Source
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
+from tflm_build.stages.deaths import naming_layers
 
-__all__ = ["Converted", "convert"]
+__all__ = ["Converted", "convert", "open_flatbuffer"]
 
 _INTEGERS: Final = {"int8": "int8", "int16x8": "int16"}
 
@@ -87,7 +89,7 @@ def convert(options: Options, source: Source, data: Mapping[str, Samples | None]
         model=canonicalize(answer["flatbuffer"], keep_names=options.keep_names, **names),
         bytes_before=len(answer["flatbuffer"]),
         samples=tuple(answer["samples"]) if "samples" in answer else None,
-        float_flatbuffer=answer.get("float_flatbuffer"),
+        float_flatbuffer=_canonical_float(answer) if "float_flatbuffer" in answer else None,
         float_outputs=tuple(answer["float_outputs"]) if "samples" in answer else None,
         labels=answer["labels"][0] if "labels" in answer else None,
         calibration=answer["calibration"],
@@ -105,14 +107,30 @@ def _private_copy(source: Source) -> dict[str, Any]:
     return {"paths": list(contents), **{f"copy.{i}": data for i, data in enumerate(contents.values())}}
 
 
+def _canonical_float(answer: Mapping[str, Any]) -> bytes:
+    """Return the float model of an answer, with its names; its tensors are counted as those of other models."""
+    return canonicalize(answer["float_flatbuffer"], keep_names=True).flatbuffer
+
+
 def _need_calibration(options: Options) -> str:
     """Return the error of quantizing without data."""
     return f"`QUANTIZE` {options.quantize} needs `CALIBRATION` data; got none; pass an .npz with one array per input"
 
 
+def open_flatbuffer(flatbuffer: bytes, *, keep_names: bool = False) -> Model:
+    """Return the canonical form of a source, whose shapes are those that its operators give.
+
+    Raises:
+        TflmBuildError: it is not a valid model, or sizes beyond the batch are not fixed.
+    """
+    model = canonicalize(flatbuffer, keep_names=keep_names)
+    with naming_layers(RUN_LITERT, model):
+        return check_shapes(model)
+
+
 def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Samples | None]) -> Converted:
     """Quantize a float model, or pass a model that is what was asked."""
-    model = canonicalize(flatbuffer, keep_names=options.keep_names)
+    model = open_flatbuffer(flatbuffer, keep_names=options.keep_names)
     graph = model.graph
     bound = {option: None if samples is None else bind(samples, graph.inputs) for option, samples in data.items()}
     chosen = choose(bound["TEST_DATA"], bound["CALIBRATION"])
@@ -142,12 +160,13 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     answer = run_in_child(QUANTIZE, request)
     check_flatbuffer(answer["flatbuffer"])
     facts["samples"] = tuple(_as_inputs(chosen, graph))
-    float_model = run_in_child(RUN_LITERT, {"flatbuffer": flatbuffer, "inputs": facts["samples"]})
+    float_model = run_in_child(RUN_LITERT, {"flatbuffer": answer["float_flatbuffer"], "inputs": facts["samples"]})
     quantized = answer["flatbuffer"]
+    shipped = canonicalize(quantized, keep_names=options.keep_names, inputs=model.inputs, outputs=model.outputs)
     return Converted(
-        canonicalize(quantized, keep_names=options.keep_names, inputs=model.inputs, outputs=model.outputs),
+        replace(shipped, repairs=model.repairs),  # of the source, not of what the quantizer wrote
         len(quantized),
-        float_flatbuffer=answer["float_flatbuffer"],
+        float_flatbuffer=_canonical_float(answer),
         float_outputs=tuple(float_model["outputs"]),
         calibration=describe(calibration, graph.inputs),
         versions=answer["versions"],

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure on the real TFLM interpreter what a model needs."""
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +10,11 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
-from tflm_build.errors import TflmBuildError
-from tflm_build.model.graph import Graph
 from tflm_build.model.model import Model
+from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.golden import GoldenInputs
 
-__all__ = ["INTERPRETER_SIZE", "Measurement", "measure", "naming_layers"]
+__all__ = ["INTERPRETER_SIZE", "Measurement", "measure"]
 
 INTERPRETER_SIZE: Final = 512
 """Bytes for the interpreter itself, which firmware has in the arena: TFLM_INTERPRETER_SIZE of tflm_build/model.h."""
@@ -62,7 +59,7 @@ def measure(model: Model, golden: GoldenInputs) -> Measurement:
     """
     inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
     request = {"flatbuffer": model.flatbuffer, "inputs": inputs, "output_count": len(model.graph.outputs)}
-    with naming_layers(model.graph):
+    with naming_layers(RUN_TFLM, model, golden.arrays):
         answer = run_in_child(RUN_TFLM, request)
     return Measurement(
         smallest_arena=answer["arena"],
@@ -72,16 +69,3 @@ def measure(model: Model, golden: GoldenInputs) -> Measurement:
         further=tuple(output[golden.count :] for output in answer["outputs"]),
         versions=answer["versions"],
     )
-
-
-@contextmanager
-def naming_layers(graph: Graph) -> Iterator[None]:
-    """Put the layer's name before an error of TFLM, which numbers operators."""
-    try:
-        yield
-    except TflmBuildError as error:
-        node = re.search(r"Node \w+ \(number (\d+)\)", str(error))
-        if node is None or int(node[1]) >= len(graph.operators):
-            raise
-        msg = f"layer '{graph.operators[int(node[1])].layer}': {error.marked}"
-        raise TflmBuildError(msg, error.trace) from error

@@ -8,15 +8,15 @@ import numpy as np
 
 from tflm_build.arrays import Array, distance
 from tflm_build.child.run import run_in_child
-from tflm_build.child.table import COMPARE_LAYERS
+from tflm_build.child.table import COMPARE_LAYERS, RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
 from tflm_build.options import Options
 from tflm_build.stages.accuracy import Accuracy, work_out_accuracy
 from tflm_build.stages.arena import PlannedModel
 from tflm_build.stages.convert import Converted
+from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.golden import GoldenInputs
-from tflm_build.stages.measure import naming_layers
 from tflm_build.stages.prove_layers import FLOAT_TOLERANCE, LayerProof, prove_layers
 
 __all__ = ["Proof", "prove"]
@@ -68,7 +68,7 @@ def prove(
         TflmBuildError: a tolerance is broken, or a layer reads memory that nobody wrote.
     """
     measured = arranged.measured
-    with naming_layers(graph):
+    with naming_layers(RUN_TFLM, arranged.model, golden.arrays):
         compared = run_in_child(COMPARE_LAYERS, {"flatbuffer": arranged.model.flatbuffer, "inputs": golden.arrays})
     layers = prove_layers(graph, compared["layers"], options.max_lsb or 0)
     difference = _difference(options, graph, measured.outputs, compared.get("outputs"))

@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError, first_line
-from tflm_build.model.flatbuffer import load, schema, store
+from tflm_build.model.flatbuffer import indices, load, schema, store
+from tflm_build.passes.bias_range import hold_biases
+from tflm_build.passes.repair import repair
+from tflm_build.passes.unnamed import drop_unnamed
 
 __all__ = ["run"]
 
@@ -47,11 +51,12 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:
         msg = f"ai-edge-quantizer cannot quantize this model: {first_line(error)}; pass the Keras model"
         raise TflmBuildError(msg) from error
-    flatbuffer = bytes(result.quantized_model)
+    model = load(bytes(result.quantized_model))
+    hold_biases(model, _constants(load(named)))
     if request["io_type"] == "auto":
-        flatbuffer = _integer_ends(flatbuffer)
+        _integer_ends(model)
     return {
-        "flatbuffer": flatbuffer,
+        "flatbuffer": store(model),
         "float_flatbuffer": named,
         "versions": {"ai-edge-quantizer": version("ai-edge-quantizer")},
     }
@@ -60,13 +65,16 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 def _named(flatbuffer: bytes, names: list[str]) -> bytes:
     """Give the model one signature and every tensor a name of its own: the calibrator keeps its books by them."""
     model = load(flatbuffer)
+    repair(model)
+    drop_unnamed(model)
     main = model.subgraphs[0]
     taken: set[bytes] = set()
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
-            name = tensor.name or b"tensor"
+            name = given = tensor.name or b"tensor"
+            number = len(taken)
             while name in taken:
-                name = b"%s_%d" % (tensor.name or b"tensor", len(taken))
+                name, number = b"%s_%d" % (given, number), number + 1
             tensor.name = name
             taken.add(name)
 
@@ -84,9 +92,19 @@ def _named(flatbuffer: bytes, names: list[str]) -> bytes:
     return store(model)
 
 
-def _integer_ends(flatbuffer: bytes) -> bytes:
-    """Take off the QUANTIZE at each float input and the DEQUANTIZE at each float output."""
-    model = load(flatbuffer)
+def _constants(model: Any) -> dict[bytes, Array]:
+    """Return the real numbers that a float model holds, by the names of the tensors."""
+    found = {}
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            data = model.buffers[tensor.buffer].data
+            if tensor.type == schema.TensorType.FLOAT32 and data is not None and len(data):
+                found[tensor.name] = np.frombuffer(bytes(data), "<f4").reshape(indices(tensor.shape))
+    return found
+
+
+def _integer_ends(model: Any) -> None:
+    """Take off, in place, the QUANTIZE at each float input and the DEQUANTIZE at each float output."""
     main = model.subgraphs[0]
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     kept = []
@@ -102,4 +120,3 @@ def _integer_ends(flatbuffer: bytes) -> bytes:
             kept.append(operator)
     main.operators = kept
     main.inputs, main.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
-    return store(model)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A float .tflite quantized without TensorFlow: as right as from Keras."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.interpreters import Run, read_manifest
+
+GENERATOR = np.random.default_rng(3)
+
+
+def dead_channel(op: str) -> Model:
+    """Let the second of two channels have weights of zero, and a bias that the answer depends on."""
+    conv = op == "CONV_2D"
+    shape = (2, 3, 3, 1) if conv else (1, 3, 3, 2)
+    weights = GENERATOR.uniform(-1, 1, shape).astype(np.float32)
+    weights[(1,) if conv else (..., 1)] = 0
+    tensors = [
+        Tensor("x", (1, 6, 6, 1 if conv else 2), "float32"),
+        Tensor("w", shape, "float32", data=weights),
+        Tensor("b", (2,), "float32", data=np.array([0, 1.5], np.float32)),
+        Tensor("y", (1, 6, 6, 2), "float32"),
+    ]
+    options = "Conv2DOptions" if conv else "DepthwiseConv2DOptions"
+    settings = {"strideW": 1, "strideH": 1} | ({} if conv else {"depthMultiplier": 1})
+    return Model("dead", tensors, [Op(op, options, (0, 1, 2), (3,), settings)], (0,), (3,), 0)
+
+
+def dead_layer() -> Model:
+    """Let all weights of a dense layer be zero."""
+    tensors = [
+        Tensor("x", (1, 4), "float32"),
+        Tensor("w", (3, 4), "float32", data=np.zeros((3, 4), np.float32)),
+        Tensor("b", (3,), "float32", data=np.array([1, -2, 3], np.float32)),
+        Tensor("y", (1, 3), "float32"),
+    ]
+    return Model("dead", tensors, [Op("FULLY_CONNECTED", "FullyConnectedOptions", (0, 1, 2), (3,))], (0,), (3,), 0)
+
+
+def large_layer() -> Model:
+    """Hold over a megabyte of weights: the quantizer then writes what it makes behind the tables."""
+    tensors = [
+        Tensor("x", (1, 600), "float32"),
+        Tensor("w", (600, 600), "float32", data=GENERATOR.uniform(-1, 1, (600, 600)).astype(np.float32)),
+        Tensor("b", (600,), "float32", data=GENERATOR.uniform(-1, 1, 600).astype(np.float32)),
+        Tensor("y", (1, 600), "float32"),
+    ]
+    return Model("large", tensors, [Op("FULLY_CONNECTED", "FullyConnectedOptions", (0, 1, 2), (3,))], (0,), (3,), 0)
+
+
+def namesakes() -> Model:
+    """Give tensors the names that the quantizer's road would give those without one."""
+    names = ("a", "a_2", "a", "")
+    return Model(
+        "names", [Tensor(name, (1, 4), "float32") for name in names],
+        [Op("ADD", "AddOptions", (0, 1), (2,)), Op("MUL", "MulOptions", (2, 0), (3,))], (0, 1), (3,), 0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("quantize", ["int8", "int16x8"])
+@pytest.mark.parametrize(
+    ("model", "decibels"),
+    [
+        (dead_channel("CONV_2D"), 40),
+        (dead_channel("DEPTHWISE_CONV_2D"), 40),
+        (dead_layer(), 40),
+        (large_layer(), 30),
+        (namesakes(), 30),
+    ],
+    ids=["conv", "depthwise", "dense", "large", "names"],
+)
+def test_the_answers_are_those_of_the_float_model(
+    quantize: str, model: Model, decibels: float, tflm_build: Run, tmp_path: Path
+) -> None:
+    source, data = tmp_path / "m.tflite", tmp_path / "data.npz"
+    source.write_bytes(flatbuffer(model))
+    inputs = [model.tensors[place] for place in model.inputs]
+    arrays = {each.name: GENERATOR.uniform(-1, 1, (20, *each.shape[1:])).astype("f") for each in inputs}
+    np.savez(data, **arrays)  # type: ignore[arg-type]
+    arguments = ["--quantize", quantize, "--calibration", data, "--out-dir", tmp_path / "out", "--max-lsb", 2]
+    result = tflm_build("convert", "--name", "m", "--src", source, *arguments)
+    assert result.returncode == 0, result.stderr
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest["model"]["quantization"] == quantize
+    assert manifest["accuracy"]["sqnr_db"][0] is None or manifest["accuracy"]["sqnr_db"][0] > decibels
+    assert manifest["repairs"] == []
