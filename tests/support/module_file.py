@@ -6,6 +6,7 @@ project, modules, versions, an extension and its tags, has to be there.
 """
 
 import re
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,7 +47,8 @@ class _Recorder:
         names = ("module", "bazel_dep", *overrides, "use_extension", "use_repo")
         return {name: getattr(self, name) for name in names} | {"register_toolchains": lambda *_: None}
 
-    def module(self, *, name: str, version: str = "") -> None:
+    def module(self, *, name: str, version: str = "", bazel_compatibility: Sequence[str] = ()) -> None:
+        assert all(re.fullmatch(r"[<>]=?\d+\.\d+\.\d+", each) for each in bazel_compatibility)
         self.modules[name] = version
 
     def bazel_dep(self, *, name: str, version: str = "", repo_name: str = "") -> None:  # noqa: ARG002

@@ -5,6 +5,7 @@ TFLM may kill its process on a damaged model or in an arena that is too small, s
 """
 
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -121,7 +122,7 @@ def _bisect(model: _Model, inputs: Sequence[Array], expected: Sequence[Array], m
 
 def _attempt(model: _Model, arena: int, inputs: Sequence[Array], pattern: int) -> list[Array] | None:
     """Allocate and invoke in a fork, in memory that is filled with a pattern; None when that fails or dies."""
-    answer = attempt(partial(_attempt_here, model, arena, inputs, pattern), SECONDS * len(inputs[0]))
+    answer = attempt(partial(_attempt_here, model, arena, inputs, pattern), SECONDS)
     return None if answer is None else list(answer["outputs"])
 
 
@@ -133,6 +134,7 @@ def _attempt_here(model: _Model, arena: int, inputs: Sequence[Array], pattern: i
     interpreter = runtime.Interpreter.from_bytes(model.flatbuffer, arena_size=arena)
     answers = []
     for vector in zip(*inputs, strict=True):
+        signal.alarm(SECONDS)  # each has its own time: a loop that its input bounds is found at the first
         for index, value in enumerate(vector):
             interpreter.set_input(value, index)
         interpreter.invoke()
