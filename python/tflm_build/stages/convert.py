@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
-from tflm_build.child.table import CONVERT, QUANTIZE, RUN_LITERT
+from tflm_build.child.table import CHECK_SHAPES, CONVERT, QUANTIZE, RUN_LITERT
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
 from tflm_build.model.model import Model
@@ -124,7 +124,7 @@ def open_flatbuffer(flatbuffer: bytes, *, keep_names: bool = False) -> Model:
         TflmBuildError: it is not a valid model, or sizes beyond the batch are not fixed.
     """
     model = canonicalize(flatbuffer, keep_names=keep_names)
-    with naming_layers(RUN_LITERT, model):
+    with naming_layers(CHECK_SHAPES, model):
         return check_shapes(model)
 
 

@@ -30,7 +30,7 @@ def naming_layers(task: Task, model: Model, vector: Sequence[Array] | None = Non
     A death leaves no words, so the model's prefixes are run: the first that dies ends with the layer.
 
     Args:
-        task: RUN_TFLM or RUN_LITERT, whose interpreter it is.
+        task: the one that raises: RUN_TFLM, COMPARE_LAYERS or CHECK_SHAPES.
         model: canonical.
         vector: per input an array (vectors, *shape), of which the first is run; None: zeros.
 
