@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each layer is compared on equal inputs; what cannot be compared is named, and what reads stale memory is refused."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -57,6 +58,37 @@ def test_a_chain_of_dense_layers_is_equal_layer_by_layer(convert: Any, tmp_path:
     # The whole differs by whole steps of the integers before DEQUANTIZE.
     assert proof["difference"][0] >= 1
     assert proof["difference"][0] == int(proof["difference"][0])
+
+
+def autoencoder() -> tuple[list[Tensor], list[Op]]:
+    """Make a model of the shapes of the anomaly detector of MLPerf Tiny, with random weights."""
+    generator = np.random.RandomState(1)
+    sizes = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640)
+    tensors, ops = [Tensor("x", (1, sizes[0]), "int8", 0.03, 5)], []
+    for layer, (width, height) in enumerate(itertools.pairwise(sizes)):
+        place = len(tensors)
+        last = height == sizes[-1]
+        scale = 0.03 if last else 0.017 + 0.0013 * layer
+        tensors += [
+            Tensor(f"w{layer}", (height, width), "int8", 0.02 / width**0.5, 0,
+                   generator.randint(-127, 128, (height, width)).astype(np.int8)),
+            Tensor(f"b{layer}", (height,), "int32", tensors[place - 1].scale * 0.02 / width**0.5, 0,
+                   generator.randint(-2000, 2001, height).astype(np.int32)),
+            Tensor(f"h{layer}", (1, height), "int8", scale, 5 if last else -128),
+        ]  # fmt: skip
+        settings = {"weightsFormat": 0, "keepNumDims": False, "fusedActivationFunction": 0 if last else 1}
+        operands = (place - 1, place, place + 1)
+        ops.append(Op("FULLY_CONNECTED", "FullyConnectedOptions", operands, (place + 2,), settings))
+    return tensors, ops
+
+
+def test_an_autoencoder_of_dense_layers_builds_at_tolerance_0(convert: Any, tmp_path: Path) -> None:
+    tensors, ops = autoencoder()
+    result = convert(tensors, ops, (len(tensors) - 1,))
+    assert result.returncode == 0, result.stderr
+    assert "10 of 10 layers equal to their references; " in result.stdout
+    proof = read_manifest(tmp_path / "out")["proof"]
+    assert {(layer["difference"], layer["tolerance"]) for layer in proof["layers"]} == {(0, 0)}
 
 
 def test_max_lsb_limits_the_whole(convert: Any) -> None:

@@ -124,6 +124,27 @@ def test_a_page_says_what_the_manifest_says(manifest: Any) -> None:
     assert all(word in text for word in words)
 
 
+def test_a_page_says_how_each_layer_was_compared(cnn: Path) -> None:
+    manifest = read_manifest(cnn)
+    count = len(manifest["layers"])
+    assert len(manifest["proof"]["layers"]) == count
+    first, second, *others = manifest["proof"]["layers"]
+    for layer in (first, second, *others):
+        layer |= {"reference": "LiteRT's reference kernels", "difference": 0, "tolerance": 0}
+    text = page_of(manifest).text
+    assert f"On equal inputs, {count} of {count} layers on TFLM equal their references" in text
+    assert text.count("equal to LiteRT's reference kernels; ") == count
+    assert "ot compared" not in text
+    first |= {"reference": "our own computation", "difference": 2, "tolerance": 3}
+    second |= {"reference": None, "difference": None}
+    manifest["proof"]["difference"] = []
+    text = page_of(manifest).text
+    assert f"{count - 2} of {count} layers on TFLM equal their references; the whole does not run on LiteRT" in text
+    assert f"at most 2 from our own computation; {manifest['layers'][0]['layer']}" in text
+    assert f"not compared; {manifest['layers'][1]['layer']}" in text
+    assert f"Not compared with any reference: {manifest['layers'][1]['layer']}\n" in text
+
+
 def test_budgets_are_told(cnn: Path) -> None:
     manifest = read_manifest(cnn)
     assert page_of(manifest).text.count("No budget is set.") == 3

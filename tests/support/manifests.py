@@ -24,7 +24,8 @@ def with_layers(manifest: Any, count: int) -> Any:
     """Repeat the layers of a manifest until there are so many; tensors of each round are its own."""
     changed = copy.deepcopy(manifest)
     layers, written = manifest["layers"], manifest["activations"]["layers"]
-    changed["layers"], changed["activations"]["layers"] = [], []
+    proofs = manifest["proof"]["layers"]
+    changed["layers"], changed["activations"]["layers"], changed["proof"]["layers"] = [], [], []
     for place in range(count):
         layer = copy.deepcopy(layers[place % len(layers)])
         for tensor in (*layer["inputs"], *layer["outputs"]):
@@ -32,6 +33,7 @@ def with_layers(manifest: Any, count: int) -> Any:
         layer["layer"] = f"{layer['layer']} of round {place // len(layers)}"
         changed["layers"].append(layer)
         changed["activations"]["layers"].append(copy.deepcopy(written[place % len(layers)]))
+        changed["proof"]["layers"].append(copy.deepcopy(proofs[place % len(layers)]))
     changed["macs"] = sum(layer["macs"] for layer in changed["layers"])
     return changed
 

@@ -35,6 +35,7 @@ class Row:
         range, seen, at_limit: of what a single layer writes; see the manifest.
         reads: rows that it reads from, in order; ENDS for inputs of the model.
         last: whether it writes what no layer reads: that goes out of the model.
+        proof: how far it is from its reference, and which that is; empty for subgraphs beyond the main one.
     """
 
     number: str
@@ -52,6 +53,7 @@ class Row:
     at_limit: float | None
     reads: tuple[int, ...]
     last: bool
+    proof: str
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def layer_rows(manifest: Mapping[str, Any]) -> tuple[Row, ...]:
                 at_limit=written[first]["at_limit"] if one else None,
                 reads=_sources(reads, group, size),
                 last=any(place not in read and layers[place]["outputs"] for place in group),
+                proof=_proof(manifest["proof"]["layers"][group.start : group.stop]),
             )
         )
     return tuple(rows)
@@ -165,6 +168,19 @@ def _loss(written: Sequence[Mapping[str, Any]], place: int, sources: Sequence[in
     if after is None or not before or None in before:
         return None
     return float(min(before) - after)
+
+
+def _proof(layers: Sequence[Mapping[str, Any]]) -> str:
+    """Say how far layers are from their references."""
+    compared = [layer for layer in layers if layer["reference"] is not None]
+    parts = []
+    if compared:
+        far = max(layer["difference"] for layer in compared)
+        references = " and ".join(sorted({layer["reference"] for layer in compared}))
+        parts.append(f"at most {far:.3g} from {references}" if far else f"equal to {references}")
+    if len(compared) < len(layers):
+        parts.append("not compared")
+    return ", ".join(parts)
 
 
 def _ops(ops: Sequence[str]) -> str:

@@ -45,6 +45,7 @@ def model_page(manifest: Mapping[str, Any]) -> bytes:
         ranges=[_range(row) for row in rows if row.range is not None],
         noise=_noise(rows),
         worst=_worst(manifest),
+        proof=_proof(manifest),
         few=_few,
     )
 
@@ -203,6 +204,16 @@ def _noise(rows: Sequence[Row]) -> dict[str, Any] | None:
         "loser": max(losses, key=lambda row: row.loss or 0, default=None),
         "missing": len(rows) - len(found),
     }
+
+
+def _proof(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Sum up how the layers of the main subgraph were compared: counts, and the names of those that were not."""
+    proofs = manifest["proof"]["layers"]
+    missing = [
+        layer["layer"] for layer, proof in zip(manifest["layers"], proofs, strict=False) if proof["reference"] is None
+    ]
+    equal = sum(proof["difference"] == 0 for proof in proofs)
+    return {"layers": len(proofs), "equal": equal, "missing": missing}
 
 
 def _worst(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
