@@ -79,17 +79,14 @@ def any_options(generator: random.Random, tree: Any) -> Any:
 def resized(generator: random.Random, values: Any) -> list[Any]:
     """Return a vector that is longer, shorter, empty or in another order."""
     values = [] if values is None else list(values)
-    other: list[Any] = generator.choice(
-        (values[:-1], values[1:], [], [*values, *values[-1:]], values * 2, values[::-1])
-    )
-    return other
+    return list(generator.choice((values[:-1], values[1:], [], [*values, *values[-1:]], values * 2, values[::-1])))
 
 
 def replaced(generator: random.Random, values: Any, choices: Any) -> list[Any]:
     """Return a vector with another number in one place."""
-    values = list(values)
-    values[generator.randrange(len(values))] = generator.choice(choices)
-    return values
+    changed = list(values)
+    changed[generator.randrange(len(changed))] = generator.choice(choices)
+    return changed
 
 
 def in_vector(find: Find, field: str, choices: Any = NUMBERS) -> Change:
