@@ -62,6 +62,8 @@ def run_build(model: bytes, folder: Path) -> Outcome:
         error = str(refusal)
         assert error, "an empty message"
         assert "\n" not in error, error
+        fault = f"a fault of a task: {error} {refusal.trace}"
+        assert "failed on this model" not in error, fault
         assert not out.exists(), error
     shutil.rmtree(out, ignore_errors=True)
     return Outcome(error, time.monotonic() - start, answers)
