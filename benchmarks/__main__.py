@@ -4,7 +4,7 @@
 `./dev bench embed`: measure compilers on a model's data alone.
 `./dev bench overhead`: count what the runtime adds to TFLM's instructions.
 `./dev bench bazel`: measure twenty models through Bazel and CMake.
-`./dev bench fuzz N`: let N damaged models through the compiler.
+`./dev bench fuzz N`: put N damaged files and N changed models to the compiler.
 """
 
 import sys

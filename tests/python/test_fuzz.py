@@ -12,12 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from support.every_kind import MODELS
 from support.interpreters import HELLO_WORLD, Run
-from support.mutations import LIMIT, Outcome, mutate, run_mutations, small_models
+from support.judge_mutants import KINDS, Judged, changed, judge
+from support.mutations import LIMIT, Outcome, mutate, run_build, run_mutations, small_models
+from support.tree_mutations import CHANGES
+from tflm_build.model.flatbuffer import load, store
 
 KERAS = HELLO_WORLD / "hello_world.keras"
 LIBRARY, LIBRARY_CHUNK = 2000, 100
 COMMAND, COMMAND_CHUNK = 100, 10
+TREES, TREES_CHUNK = 1000, 50
 
 
 @pytest.mark.parametrize("first", range(0, LIBRARY, LIBRARY_CHUNK))
@@ -34,6 +39,29 @@ def test_mutations_through_the_command(first: int, tflm_build: Run, tmp_path: Pa
         source = tmp_path / "m.tflite"
         source.write_bytes(mutate(small_models(), seed))
         convert(tflm_build, source)
+
+
+@pytest.mark.parametrize("first", range(0, TREES, TREES_CHUNK))
+def test_mutations_of_what_a_model_says(first: int) -> None:
+    judged: list[Judged] = []
+    judge(range(first, first + TREES_CHUNK), judged.append)
+    assert {one.model for one in judged} == set(KINDS)
+    assert {bool(one.error) for one in judged} == {False, True}
+
+
+def test_every_kind_of_change_is_made() -> None:
+    """A kind that fails on every model, for the schema has changed, would be left out in silence."""
+    made = {kind for seed in range(TREES) for kind in changed(seed).kinds}
+    assert made == set(CHANGES)
+
+
+def test_an_end_of_the_model_that_is_made_from_nothing(tmp_path: Path) -> None:
+    """The step of a float output is looked for behind DEQUANTIZE: this one reads nothing."""
+    tree = load(MODELS["int8, float io"]())
+    tree.subgraphs[0].operators[2].inputs = []
+    outcome = run_build(store(tree), tmp_path)
+    assert "layer 'y': TFLM cannot run this model: " in outcome.error
+    assert "NumInputs(node) != 1 (0 != 1); Node DEQUANTIZE (number 2) failed to prepare" in outcome.error
 
 
 def convert(tflm_build: Run, source: Path) -> str:

@@ -156,6 +156,26 @@ def test_a_layer_without_a_reference_is_named(convert: Any, tmp_path: Path) -> N
     assert proof == {"difference": [], "layers": [{"difference": None, "reference": None, "tolerance": 0}]}
 
 
+def test_a_dense_layer_over_a_constant(convert: Any, tmp_path: Path) -> None:
+    """Our own computation takes the values that TFLM was given: a constant has none."""
+    tensors = [
+        Tensor("x", (1, 4), "int8", 0.5),
+        Tensor("c", (1, 4), "int8", 0.5, 0, np.arange(4, dtype=np.int8)),
+        Tensor("w", (4, 4), "int8", 0.25, 0, np.eye(4, dtype=np.int8)),
+        Tensor("h", (1, 4), "int8", 0.125),
+        Tensor("y", (1, 4), "int8", 0.5),
+    ]
+    settings = {"weightsFormat": 0, "keepNumDims": False, "fusedActivationFunction": 0}
+    ops = [
+        Op("FULLY_CONNECTED", "FullyConnectedOptions", (1, 2, -1), (3,), settings),
+        Op("ADD", "AddOptions", (0, 3), (4,), {"potScaleInt16": False}),
+    ]
+    result = convert(tensors, ops, (4,))
+    assert result.returncode == 0, result.stderr
+    first, _ = read_manifest(tmp_path / "out")["proof"]["layers"]
+    assert first == {"difference": 0, "reference": "LiteRT's reference kernels", "tolerance": 0}
+
+
 def test_calibration_needs_quantize(tflm_build: Run, tmp_path: Path) -> None:
     data = HELLO_WORLD / "calibration.npz"
     arguments = ["--name", "model", "--src", HELLO_WORLD / "hello_world.keras", "--calibration", data]

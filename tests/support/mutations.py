@@ -7,13 +7,14 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from support.hand_made import Model, Op, Tensor, flatbuffer, schema
+from support.interpreters import Array
 from tflm_build.build import build
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import store
@@ -35,26 +36,37 @@ class Silence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a build made of a model: the error, or an empty text."""
+    """What a build made of a model.
+
+    Attributes:
+        error: why it was refused; empty: it was built.
+        seconds: how long that took.
+        answers: golden inputs and outputs by name, as `m_golden.npz` has them.
+    """
 
     error: str
     seconds: float
+    answers: dict[str, Array] = field(default_factory=dict)
 
 
 def run_build(model: bytes, folder: Path) -> Outcome:
     """Build through the library call, which may only succeed or refuse, and has to leave nothing behind on an error."""
     source, out = folder / "m.tflite", folder / "out"
     source.write_bytes(model)
-    error, start = "", time.monotonic()
+    error, answers, start = "", {}, time.monotonic()
     try:
         build(Options(name="m", src=str(source)), out, Silence())
+        with np.load(out / "m_golden.npz") as arrays:
+            answers = {name: array for name, array in arrays.items() if name.startswith(("input", "output"))}
     except TflmBuildError as refusal:
         error = str(refusal)
         assert error, "an empty message"
         assert "\n" not in error, error
+        fault = f"a fault of a task: {error} {refusal.trace}"
+        assert "failed on this model" not in error, fault
         assert not out.exists(), error
     shutil.rmtree(out, ignore_errors=True)
-    return Outcome(error, time.monotonic() - start)
+    return Outcome(error, time.monotonic() - start, answers)
 
 
 def run_mutations(models: Sequence[bytes], seeds: Sequence[int], see: Callable[[int, Outcome], None]) -> None:

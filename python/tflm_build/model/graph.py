@@ -221,6 +221,6 @@ def _step(main: Subgraph, operand: Operand) -> float:
             ("QUANTIZE", operator.reads, operator.outputs),
             ("DEQUANTIZE", operator.outputs, operator.reads),
         ):
-            if operator.op == op and operand in mine and len(theirs[0].scales):
+            if operator.op == op and operand in mine and theirs and len(theirs[0].scales):
                 return float(theirs[0].scales[0])
     return 0.0

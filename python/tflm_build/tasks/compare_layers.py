@@ -70,7 +70,8 @@ def _compare(model: Model, values: Mapping[int, Array]) -> list[_Row]:
     for place, operator in enumerate(operators):
         for read in _OWN_KERNELS:
             layer = read(operator)
-            if layer is not None:
+            # A constant or a state has no values of the vectors: a layer that has one there is left to LiteRT.
+            if layer is not None and written[place] and operator.reads[0].place in values:
                 answer = {written[place][0]: layer.answer(values[operator.reads[0].place])}
                 rows[place] = _row(len(RESOLVERS), answer, values, written[place])
     for number, resolver in enumerate(RESOLVERS):
