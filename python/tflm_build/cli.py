@@ -2,6 +2,7 @@
 """The command line: options from the table, errors in one line, nothing but results on standard output."""
 
 import dataclasses
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -12,8 +13,9 @@ import click
 
 from tflm_build import __version__
 from tflm_build.end_command import one_line_errors, print_error
+from tflm_build.end_with_build import end_with_build
 from tflm_build.options import Options
-from tflm_build.spelling import spell
+from tflm_build.spelling import CALLER, spell
 
 __all__ = ["end_with_signals", "main", "run"]
 
@@ -236,4 +238,6 @@ def run(words: Sequence[str]) -> None:
 def main() -> None:
     """Run `tflm-build` as its user called it."""
     end_with_signals()
+    if os.environ.get(CALLER) == "cmake":
+        end_with_build()
     run(sys.argv[1:])
