@@ -122,7 +122,7 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
     if unused:
         hint = f"; the class of each sample is called '{_LABELS}'" if labels is None else ""
         notes.append(
-            f"warning: {samples.option} '{samples.file}' has arrays that are not used: {', '.join(unused)}{hint}"
+            f"warning: `{samples.option}` '{samples.file}' has arrays that are not used: {', '.join(unused)}{hint}"
         )
     bound = tuple(_checked(samples, spec, arrays[spec.name], notes) for spec in inputs)
     counts = [len(array) for array in bound]
