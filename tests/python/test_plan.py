@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from support import ROOT
 from support.hand_made import Model, Op, Tensor, flatbuffer
-from support.interpreters import Run, litert_outputs, tflm_outputs
+from support.interpreters import Run, litert_outputs, read_manifest, tflm_outputs
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.model.flatbuffer import load, schema, store
@@ -108,6 +108,12 @@ def test_the_summary_says_what_the_arena_is_without_a_plan(quantized: Path, tflm
     assert arenas["auto"] != arenas["off"]
     assert f", {arenas['off']} B of arena otherwise\n" in titles["auto"]
     assert "otherwise" not in titles["off"]
+    planned, left = (read_manifest(tmp_path / plan) for plan in ("auto", "off"))
+    assert (planned["arena"]["planned"], left["arena"]["planned"]) == (True, False)
+    # The plan is in the model that is compared: each layer has a reference, and is as far from it as without a plan.
+    assert len(planned["proof"]["layers"]) == len(planned["layers"])
+    assert all(layer["difference"] <= layer["tolerance"] for layer in planned["proof"]["layers"])
+    assert planned["proof"] == left["proof"]
 
 
 def random_network(seed: int) -> Model:

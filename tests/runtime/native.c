@@ -7,12 +7,6 @@
 static const int8_t dense_input[] = {DENSE_INPUT};
 static const int8_t dense_expected[] = {DENSE_EXPECTED};
 
-/* An arena holds anything before it is handed out. */
-static void open_in(tflm_session *of, const tflm_model *model, uint8_t *memory) {
-  memset(memory, 0xA5, model->arena_size);
-  EXPECT_STATUS(tflm_open(of, model, memory, model->arena_size, TFLM_CHECK_DATA), TFLM_OK);
-}
-
 static void run_dense(tflm_session *of) {
   memcpy(tflm_input(of, 0), dense_input, sizeof dense_input);
   EXPECT_STATUS(tflm_invoke(of), TFLM_OK);

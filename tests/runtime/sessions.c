@@ -16,9 +16,7 @@ static const int8_t dense_expected[] = {DENSE_EXPECTED};
 /* White box: where host_process.c keeps the helper's process id. */
 static pid_t helper(const tflm_session *of) { return (pid_t)of->handle[1]; }
 
-static void open_dense(void) {
-  EXPECT_STATUS(tflm_open(&session, &dense_model, arena, dense_model.arena_size, TFLM_CHECK_DATA), TFLM_OK);
-}
+static void open_dense(void) { open_in(&session, &dense_model, arena); }
 
 static void run_dense(tflm_session *of) {
   memcpy(tflm_input(of, 0), dense_input, sizeof dense_input);
@@ -37,7 +35,7 @@ static void answers(void) {
 }
 
 static void several_tensors(void) {
-  EXPECT_STATUS(tflm_open(&session, &pair_model, arena, pair_model.arena_size, TFLM_CHECK_DATA), TFLM_OK);
+  open_in(&session, &pair_model, arena);
   float *const a = tflm_input(&session, 0), *const b = tflm_input(&session, 1);
   for (int i = 0; i < 5; ++i) {
     a[i] = (float)i;
@@ -57,7 +55,7 @@ static void several_tensors(void) {
 static void shared_arena(void) {
   const tflm_model *const model = &bottleneck_model;
   EXPECT(model->inputs[0].bytes + model->outputs[0].bytes > model->arena_size);
-  EXPECT_STATUS(tflm_open(&session, model, arena, model->arena_size, 0), TFLM_OK);
+  open_in(&session, model, arena);
   float *const input = tflm_input(&session, 0);
   for (int i = 0; i < 1024; ++i) input[i] = 2.0f;
   EXPECT_STATUS(tflm_invoke(&session), TFLM_OK);
@@ -79,7 +77,7 @@ static void closed(void) {
 }
 
 static void failing_invoke(void) {
-  EXPECT_STATUS(tflm_open(&session, &outside_model, arena, outside_model.arena_size, 0), TFLM_OK);
+  open_in(&session, &outside_model, arena);
   int32_t *const index = tflm_input(&session, 0);
   *index = 1000;
   EXPECT_STATUS(tflm_invoke(&session), TFLM_BACKEND_FAILED);
@@ -112,7 +110,7 @@ static void hung(void) { lose_helper(SIGSTOP); }
 static void two_sessions(void) {
   static tflm_session second;
   open_dense();
-  EXPECT_STATUS(tflm_open(&second, &dense_model, other_arena, sizeof other_arena, 0), TFLM_OK);
+  open_in(&second, &dense_model, other_arena);
   run_dense(&second);
   run_dense(&session);
   EXPECT_STATUS(tflm_close(&session), TFLM_OK);
@@ -177,6 +175,7 @@ static void ignored_children(void) {
 }
 
 static void closed_stdio(void) {
+  memset(arena, 0xA5, sizeof arena);
   const int out = dup(STDOUT_FILENO);
   (void)close(STDIN_FILENO);
   (void)close(STDOUT_FILENO);
