@@ -33,6 +33,7 @@ def place_files(folder: Path) -> Iterator[Callable[[Mapping[str, bytes], str], N
     Raises:
         TflmBuildError: the folder cannot be written to.
     """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         beside = own_folder(folder, _BESIDE)
@@ -58,9 +59,14 @@ def place_files(folder: Path) -> Iterator[Callable[[Mapping[str, bytes], str], N
             )
             raise TflmBuildError(msg) from error
 
-    with contextlib.ExitStack() as stack:
-        stack.push(beside)
-        yield place
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.push(beside)
+            yield place
+    finally:
+        with contextlib.suppress(OSError):  # something was placed, here or by another
+            for made in missing:
+                made.rmdir()
 
 
 def depfile(target: Path, inputs: Iterable[Path]) -> bytes:
