@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.hand_made import Model, Op, Tensor, flatbuffer, schema
 from support.interpreters import Array, litert_outputs, tflm_outputs
+from tflm_build.model.flatbuffer import load, store
 from tflm_build.model.fully_connected import read_fully_connected
 from tflm_build.model.graph import Operator
 from tflm_build.model.svdf import read_svdf
@@ -94,6 +95,21 @@ def test_int4_weights_equal_tflm() -> None:
     layer = read_fully_connected(first_operator(model))
     assert layer is not None
     elements = draw(generator, "int8", ROWS, 32)
+    np.testing.assert_array_equal(layer.answer(elements)[:, 0], tflm_outputs(model, [elements])[0])
+
+
+@pytest.mark.parametrize("options", ["SoftmaxOptions", "AddOptions", ""])
+def test_a_dense_layer_with_options_of_another_op_equals_tflm(options: str) -> None:
+    """TFLM takes its defaults there: no activation function."""
+    generator = np.random.RandomState(0)
+    tree = load(dense(generator, "int8", "int32", 0, 1.5))
+    (operator,) = tree.subgraphs[0].operators
+    operator.builtinOptionsType = getattr(schema.BuiltinOptions, options or "NONE")
+    operator.builtinOptions = getattr(schema, f"{options}T")() if options else None
+    model = store(tree)
+    layer = read_fully_connected(first_operator(model))
+    assert layer is not None
+    elements = draw(generator, "int8", ROWS, layer.weights.shape[1])
     np.testing.assert_array_equal(layer.answer(elements)[:, 0], tflm_outputs(model, [elements])[0])
 
 

@@ -86,6 +86,6 @@ def read_fully_connected(operator: Operator) -> FullyConnected | None:
         input=scaling(source),
         weight_scales=kernel.scales,
         output=scaling(output),
-        limits=element_limits(output, operator.options.fusedActivationFunction),
+        limits=element_limits(output, operator.option("fusedActivationFunction")),
         wide=output.type == "int16" and (bias is None or bias.type == "int64"),
     )
