@@ -113,6 +113,12 @@ def test_a_dense_layer_with_options_of_another_op_equals_tflm(options: str) -> N
     np.testing.assert_array_equal(layer.answer(elements)[:, 0], tflm_outputs(model, [elements])[0])
 
 
+def test_a_dense_layer_whose_input_is_no_whole_number_of_rows_is_left_to_litert() -> None:
+    tree = load(dense(np.random.RandomState(0), "int8", "int32", 0, 1.5))
+    tree.subgraphs[0].tensors[0].shape = [1, int(tree.subgraphs[0].tensors[1].shape[1]) * 2 + 1]
+    assert read_fully_connected(first_operator(store(tree))) is None
+
+
 def svdf(state: str, generator: np.random.RandomState, step: float = 0.5) -> bytes:
     """Make a layer of 8 outputs of 2 filters each, which remember 5 steps of 6 features."""
     time = "int8" if state == "int8" else "int16"

@@ -69,14 +69,14 @@ class FullyConnected:
 
 
 def read_fully_connected(operator: Operator) -> FullyConnected | None:
-    """Read the parameters of an operator; None for one that TFLM and LiteRT round alike."""
+    """Read the parameters of an operator; None for one that TFLM and LiteRT round alike, or that does not fit."""
     if operator.op != "FULLY_CONNECTED" or operator.outputs[0].type not in {"int8", "int16"}:
         return None
     source, kernel, bias = (*operator.inputs, None)[:3]
     if source is None or kernel is None or (bias is not None and not bias.constant):
         return None
     weights = integers(kernel)
-    if weights is None:
+    if weights is None or len(kernel.shape) != 2 or source.elements % kernel.shape[1]:  # noqa: PLR2004 - a matrix
         return None
     output = operator.outputs[0]
     return FullyConnected(
