@@ -119,6 +119,13 @@ def test_a_dense_layer_whose_input_is_no_whole_number_of_rows_is_left_to_litert(
     assert read_fully_connected(first_operator(store(tree))) is None
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_dense_layer_without_a_scale_is_left_to_litert(place: int) -> None:
+    tree = load(dense(np.random.RandomState(0), "int8", "int32", 0, 1.5))
+    tree.subgraphs[0].tensors[place].quantization = None
+    assert read_fully_connected(first_operator(store(tree))) is None
+
+
 def svdf(state: str, generator: np.random.RandomState, step: float = 0.5) -> bytes:
     """Make a layer of 8 outputs of 2 filters each, which remember 5 steps of 6 features."""
     time = "int8" if state == "int8" else "int16"
@@ -152,6 +159,16 @@ def test_svdf_with_int8_state_equals_tflm(step: float, *, right: bool) -> None:
         answers.append(np.array(interpreter.get_output(0))[0])
     assert len(np.unique(answers)) > 20
     assert np.array_equal(layer.answer(vectors), np.stack(answers)) == right
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 4, 5])
+def test_svdf_without_a_scale_or_options_is_left_to_litert(place: int) -> None:
+    tree = load(svdf("int8", np.random.RandomState(0)))
+    tree.subgraphs[0].tensors[place].quantization = None
+    assert read_svdf(first_operator(store(tree))) is None
+    tree = load(svdf("int8", np.random.RandomState(0)))
+    tree.subgraphs[0].operators[0].builtinOptions = None
+    assert read_svdf(first_operator(store(tree))) is None
 
 
 def test_svdf_with_int16_state_is_left_to_litert() -> None:

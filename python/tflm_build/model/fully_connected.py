@@ -79,6 +79,8 @@ def read_fully_connected(operator: Operator) -> FullyConnected | None:
     if weights is None or len(kernel.shape) != 2 or source.elements % kernel.shape[1]:  # noqa: PLR2004 - a matrix
         return None
     output = operator.outputs[0]
+    if not all(len(operand.scales) for operand in (source, kernel, output)):
+        return None
     return FullyConnected(
         weights=weights.reshape(kernel.shape),
         weights_zero_point=scaling(kernel)[1],

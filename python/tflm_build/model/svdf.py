@@ -65,7 +65,7 @@ def read_svdf(operator: Operator) -> Svdf | None:
         return None
     output = operator.outputs[0]
     rank = operator.option("rank")
-    if rank < 1:
+    if rank < 1 or not all(len(operand.scales) for operand in (source, features, time, state, output)):
         return None
     step, feature, weight, kept = (scaling(operand)[0] for operand in (source, features, time, state))
     return Svdf(
