@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.hand_made import Model, Op, Tensor, flatbuffer, schema
 from support.interpreters import Array, litert_outputs, tflm_outputs
+from tflm_build.model.flatbuffer import load, store
 from tflm_build.model.fully_connected import read_fully_connected
 from tflm_build.model.graph import Operator
 from tflm_build.model.svdf import read_svdf
@@ -97,6 +98,34 @@ def test_int4_weights_equal_tflm() -> None:
     np.testing.assert_array_equal(layer.answer(elements)[:, 0], tflm_outputs(model, [elements])[0])
 
 
+@pytest.mark.parametrize("options", ["SoftmaxOptions", "AddOptions", ""])
+def test_a_dense_layer_with_options_of_another_op_equals_tflm(options: str) -> None:
+    """TFLM takes its defaults there: no activation function."""
+    generator = np.random.RandomState(0)
+    tree = load(dense(generator, "int8", "int32", 0, 1.5))
+    (operator,) = tree.subgraphs[0].operators
+    operator.builtinOptionsType = getattr(schema.BuiltinOptions, options or "NONE")
+    operator.builtinOptions = getattr(schema, f"{options}T")() if options else None
+    model = store(tree)
+    layer = read_fully_connected(first_operator(model))
+    assert layer is not None
+    elements = draw(generator, "int8", ROWS, layer.weights.shape[1])
+    np.testing.assert_array_equal(layer.answer(elements)[:, 0], tflm_outputs(model, [elements])[0])
+
+
+def test_a_dense_layer_whose_input_is_no_whole_number_of_rows_is_left_to_litert() -> None:
+    tree = load(dense(np.random.RandomState(0), "int8", "int32", 0, 1.5))
+    tree.subgraphs[0].tensors[0].shape = [1, int(tree.subgraphs[0].tensors[1].shape[1]) * 2 + 1]
+    assert read_fully_connected(first_operator(store(tree))) is None
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_dense_layer_without_a_scale_is_left_to_litert(place: int) -> None:
+    tree = load(dense(np.random.RandomState(0), "int8", "int32", 0, 1.5))
+    tree.subgraphs[0].tensors[place].quantization = None
+    assert read_fully_connected(first_operator(store(tree))) is None
+
+
 def svdf(state: str, generator: np.random.RandomState, step: float = 0.5) -> bytes:
     """Make a layer of 8 outputs of 2 filters each, which remember 5 steps of 6 features."""
     time = "int8" if state == "int8" else "int16"
@@ -130,6 +159,16 @@ def test_svdf_with_int8_state_equals_tflm(step: float, *, right: bool) -> None:
         answers.append(np.array(interpreter.get_output(0))[0])
     assert len(np.unique(answers)) > 20
     assert np.array_equal(layer.answer(vectors), np.stack(answers)) == right
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 4, 5])
+def test_svdf_without_a_scale_or_options_is_left_to_litert(place: int) -> None:
+    tree = load(svdf("int8", np.random.RandomState(0)))
+    tree.subgraphs[0].tensors[place].quantization = None
+    assert read_svdf(first_operator(store(tree))) is None
+    tree = load(svdf("int8", np.random.RandomState(0)))
+    tree.subgraphs[0].operators[0].builtinOptions = None
+    assert read_svdf(first_operator(store(tree))) is None
 
 
 def test_svdf_with_int16_state_is_left_to_litert() -> None:

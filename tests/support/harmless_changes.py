@@ -107,7 +107,7 @@ def add_unused_tensors(generator: random.Random, tree: Any) -> None:
         raise ValueError
     subgraph = any_subgraph(generator, tree)
     tensor = copy.deepcopy(generator.choice([entry for entry in subgraph.tensors if not entry.isVariable]))
-    subgraph.tensors += [tensor] * generator.choice((1, 2, 50))
+    subgraph.tensors += [copy.copy(tensor) for _ in range(generator.choice((1, 2, 50)))]
 
 
 def calibrate(generator: random.Random, tree: Any) -> None:

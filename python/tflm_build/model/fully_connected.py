@@ -69,16 +69,18 @@ class FullyConnected:
 
 
 def read_fully_connected(operator: Operator) -> FullyConnected | None:
-    """Read the parameters of an operator; None for one that TFLM and LiteRT round alike."""
+    """Read the parameters of an operator; None for one that TFLM and LiteRT round alike, or that does not fit."""
     if operator.op != "FULLY_CONNECTED" or operator.outputs[0].type not in {"int8", "int16"}:
         return None
     source, kernel, bias = (*operator.inputs, None)[:3]
     if source is None or kernel is None or (bias is not None and not bias.constant):
         return None
     weights = integers(kernel)
-    if weights is None:
+    if weights is None or len(kernel.shape) != 2 or source.elements % kernel.shape[1]:  # noqa: PLR2004 - a matrix
         return None
     output = operator.outputs[0]
+    if not all(len(operand.scales) for operand in (source, kernel, output)):
+        return None
     return FullyConnected(
         weights=weights.reshape(kernel.shape),
         weights_zero_point=scaling(kernel)[1],
@@ -86,6 +88,6 @@ def read_fully_connected(operator: Operator) -> FullyConnected | None:
         input=scaling(source),
         weight_scales=kernel.scales,
         output=scaling(output),
-        limits=element_limits(output, operator.options.fusedActivationFunction),
+        limits=element_limits(output, operator.option("fusedActivationFunction")),
         wide=output.type == "int16" and (bias is None or bias.type == "int64"),
     )

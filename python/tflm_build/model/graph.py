@@ -91,6 +91,10 @@ class Operator:
         """The inputs that are there."""
         return tuple(operand for operand in self.inputs if operand is not None)
 
+    def option(self, name: str) -> int:
+        """Return a number of the options; 0, as TFLM takes it, where there are none or those of another op."""
+        return int(getattr(self.options, name, 0))
+
 
 @dataclass(frozen=True, eq=False)
 class Subgraph:

@@ -64,13 +64,16 @@ def read_svdf(operator: Operator) -> Svdf | None:
     if state.type != "int8" or source.shape[0] != 1 or feature_weights is None or time_weights is None:
         return None
     output = operator.outputs[0]
+    rank = operator.option("rank")
+    if rank < 1 or not all(len(operand.scales) for operand in (source, features, time, state, output)):
+        return None
     step, feature, weight, kept = (scaling(operand)[0] for operand in (source, features, time, state))
     return Svdf(
         feature_weights=feature_weights.reshape(features.shape).astype(np.int64),
         time_weights=time_weights.reshape(time.shape).astype(np.int64),
         bias=None if bias is None else integers(bias),
-        rank=operator.options.rank,
+        rank=rank,
         factors=(step * feature / kept, kept * weight / scaling(output)[0]),
         zero_points=(scaling(source)[1], scaling(state)[1], scaling(output)[1]),
-        limits=element_limits(output, operator.options.fusedActivationFunction),
+        limits=element_limits(output, operator.option("fusedActivationFunction")),
     )
