@@ -148,7 +148,7 @@ def test_a_worker(protocol: str, hello_world: Path, tmp_path: Path) -> None:
         refused = served.ask("convert", "--name", "k", "--src", str(killer), "--out-dir", str(out), request_id=200)
         assert refused["exitCode"] == 1
         assert refused["requestId"] == 200
-        assert "tflm-build: error: k: TFLM cannot run this model: " in refused["output"]
+        assert "tflm-build: error: k: layer 'y' (MEAN): TFLM cannot run this model: " in refused["output"]
         assert "was ended by SIG" in refused["output"]
         usage = served.ask("convert", "--nmae", "m")
         assert usage["exitCode"] == 2
