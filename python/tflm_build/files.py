@@ -37,7 +37,12 @@ def place_files(folder: Path) -> Iterator[Callable[[Mapping[str, bytes], str], N
     try:
         folder.mkdir(parents=True, exist_ok=True)
         beside = own_folder(folder, _BESIDE)
-        own = beside.__enter__()
+        try:
+            own = beside.__enter__()
+        except FileNotFoundError:  # another build, which was refused, has just removed the empty folder
+            folder.mkdir(parents=True, exist_ok=True)
+            beside = own_folder(folder, _BESIDE)
+            own = beside.__enter__()
         opened = own.stat().st_mtime_ns
     except OSError as error:
         msg = f"the folder '{folder}' cannot be written to: {error.strerror or error}; choose another folder"
