@@ -2,7 +2,7 @@
 """The way of the data: every stage once, in order. All that the command, CMake and Bazel call."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from tflm_build.emit.shipment import Shipment
 from tflm_build.emit.sources import emit_sources
 from tflm_build.emit.summary import summarize
 from tflm_build.errors import TflmBuildError
-from tflm_build.files import depfile, place_files
+from tflm_build.files import Place, depfile, place_files
 from tflm_build.manifest.schema import EMITTED
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.ops import check_ops
@@ -20,7 +20,7 @@ from tflm_build.model.weights import weight_distributions
 from tflm_build.options import Options
 from tflm_build.progress import Progress
 from tflm_build.report.model_page import model_page
-from tflm_build.source.read import Source, read_source
+from tflm_build.source.read import FUNCTION, Source, read_source
 from tflm_build.source.read_samples import data_files, read_samples
 from tflm_build.source.samples import Samples
 from tflm_build.stages.activations import describe_activations
@@ -35,8 +35,6 @@ from tflm_build.versions import base_versions, tool_files
 __all__ = ["STAGES", "Result", "build"]
 
 STAGES: Final = 5
-
-Place = Callable[[Mapping[str, bytes], str], None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,10 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
         TflmBuildError: for everything that a user can fix.
     """
     _check_emit(emit, options)
-    with place_files(out_dir) as place:
+    given = (text for text in (options.src, options.calibration, options.test_data) if text)
+    functions = ((FUNCTION.fullmatch(text), text) for text in given)
+    sources = [Path(function[1] if function else text) for function, text in functions]
+    with place_files(out_dir, sources) as place:
         return _build(options, out_dir, progress, emit, place)
 
 

@@ -34,8 +34,11 @@ def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
         _sweep(left)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
-        with (folder / _LOCK).open("wb") as lock:
+        unseen = folder / f"{_LOCK}.new"
+        with unseen.open("wb") as lock:
             _try_lock(lock)
+            with contextlib.suppress(PermissionError):  # Windows, where it is open
+                unseen.rename(folder / _LOCK)  # nobody sees a lock that is not held yet
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

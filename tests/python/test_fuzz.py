@@ -60,7 +60,7 @@ def test_an_end_of_the_model_that_is_made_from_nothing(tmp_path: Path) -> None:
     tree = load(MODELS["int8, float io"]())
     tree.subgraphs[0].operators[2].inputs = []
     outcome = run_build(store(tree), tmp_path)
-    assert "layer 'y': TFLM cannot run this model: " in outcome.error
+    assert "layer 'y' (DEQUANTIZE): TFLM cannot run this model: " in outcome.error
     assert "NumInputs(node) != 1 (0 != 1); Node DEQUANTIZE (number 2) failed to prepare" in outcome.error
 
 

@@ -131,7 +131,10 @@ def test_a_layer_that_reads_what_nobody_wrote_is_refused(sizes: Sequence[int], c
     ]
     result = convert(tensors, [Op("SPACE_TO_BATCH_ND", "SpaceToBatchNDOptions", (0, 1, 2), (3,))], (3,))
     assert result.returncode == 1
-    assert "layer 'padded' (SPACE_TO_BATCH_ND): Node SPACE_TO_BATCH_ND (number 0) reads memory that nobody wrote" in result.stderr
+    assert (
+        "layer 'padded' (SPACE_TO_BATCH_ND): Node SPACE_TO_BATCH_ND (number 0) reads memory that nobody wrote"
+        in result.stderr
+    )
 
 
 def test_another_reference_is_asked_where_the_first_has_no_kernel(convert: Any, tmp_path: Path) -> None:
