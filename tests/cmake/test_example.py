@@ -116,7 +116,8 @@ def test_a_golden_test_fails_when_the_answers_change(hello_world: Project) -> No
     golden.write_text(text[:start] + "\n  " + str(first ^ 1) + text[start + text[start:].index(",") :])
     hello_world.make()
     output = hello_world.run(hello_world.build / "hello_world_golden_test", check=False)
-    assert f"hello_world: vector 0, output 0 (output_0), element 0: got {first}; expected {first ^ 1}, at most 0 away" in output
+    said = f"got {first}; expected {first ^ 1}, at most 0 away"
+    assert f"hello_world: vector 0, output 0 (output_0), element 0: {said}" in output
     assert "hello_world: 1 comparisons failed over " in output
 
 
