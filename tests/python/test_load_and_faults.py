@@ -2,6 +2,7 @@
 """Many builds at once, builds that are killed or interrupted, and files that change meanwhile."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -94,7 +95,8 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_the_work(tflm_buil
 
 
 def test_a_full_folder_for_temporary_files_is_one_line(tmp_path: Path) -> None:
-    command = f"ulimit -f 1; exec {' '.join(COMMAND)} --src {PATTERNS} --out-dir {tmp_path / 'out'}"
+    convert = shlex.join([*COMMAND, "--src", str(PATTERNS), "--out-dir", str(tmp_path / "out")])
+    command = f"ulimit -f 1; exec {convert}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "cannot be written to: File too large; make room" in result.stderr
@@ -118,7 +120,8 @@ def test_an_interrupt_is_one_line(tmp_path: Path, delay: float) -> None:
 def test_what_a_killed_build_started_ends(tmp_path: Path) -> None:
     source = tmp_path / "model.py"
     source.write_text(SLOW.replace('"started"', repr(str(tmp_path / "started"))))
-    convert = f"TFLM_BUILD_CALLER=cmake {' '.join(COMMAND)} --src {source}:model --out-dir {tmp_path / 'out'}"
+    words = [*COMMAND, "--src", f"{source}:model", "--out-dir", str(tmp_path / "out")]
+    convert = f"TFLM_BUILD_CALLER=cmake {shlex.join(words)}"
     (tmp_path / "build.ninja").write_text(f"rule convert\n  command = {convert} && true\nbuild m: convert\n")
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(["ninja", "-C", tmp_path], stdout=subprocess.DEVNULL, env=environment) as ninja:
