@@ -34,7 +34,7 @@ one yourself where the converter is a target of your own build.""",
         ),
         "versions": attr.label(
             doc = """What the converter's Python has, one `name==version` in a line. It is an input of every action, so
-that no cache serves what another TensorFlow made; the converter refuses to run where it is out of date.""",
+that a cache never serves what another TensorFlow made; the converter refuses to run where it is out of date.""",
             allow_single_file = True,
             cfg = "exec",
         ),

@@ -10,7 +10,7 @@ load("//bazel/private:library.bzl", "configure")
 def _tflm_golden_program_impl(ctx):
     model = ctx.attr.model
     if TflmModelInfo not in model:
-        fail("tflm-build: error: {}: MODEL got {}, which has no TflmModelInfo; pass a tflm_model, or what hands on its providers".format(
+        fail("tflm-build: error: {}: model got {}, which has no TflmModelInfo; pass a tflm_model, or a target that passes on its providers".format(
             ctx.label.name,
             model.label,
         ))

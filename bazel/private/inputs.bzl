@@ -30,7 +30,7 @@ def option_input(ctx, option):
     random = ctx.attr.calibration_random if option == "calibration" else 0
     if random and target:
         return struct(
-            error = "CALIBRATION got both calibration and calibration_random; pass one of them",
+            error = "calibration got both calibration and calibration_random; pass one of them",
         )
     if random:
         return struct(error = None, value = "random:{}".format(random), files = [], staged = [])
@@ -44,7 +44,7 @@ def option_input(ctx, option):
     if not files:
         return struct(
             error = "{} got {}, which has no files; allowed: a file, or the files of one folder".format(
-                option.upper(),
+                option,
                 target.label,
             ),
         )
@@ -52,7 +52,7 @@ def option_input(ctx, option):
         if len(files) != 1:
             return struct(
                 error = "{} got {} files; with {}_function, pass one Python file, and in data the others".format(
-                    option.upper(),
+                    option,
                     len(files),
                     option,
                 ),
@@ -65,7 +65,7 @@ def option_input(ctx, option):
     if len(folders) > 1:
         return struct(
             error = "{} got files of several folders: {}; allowed: a file, or the files of one folder".format(
-                option.upper(),
+                option,
                 ", ".join([repr(folder) for folder in sorted(folders)[:3]]),
             ),
         )

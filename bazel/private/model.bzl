@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rule `tflm_model`: compile a model, and make a library of what comes of it."""
+"""The rule `tflm_model`: compile a model into a C library."""
 
 load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain", "use_cc_toolchain")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
@@ -45,8 +45,8 @@ def _outputs(ctx, toolchain, embed):
 
 def _tflm_model_impl(ctx):
     symbol = ctx.attr.symbol or ctx.label.name
-    _check_symbol(ctx, "NAME", ctx.label.name)
-    _check_symbol(ctx, "SYMBOL", symbol)
+    _check_symbol(ctx, "name", ctx.label.name)
+    _check_symbol(ctx, "symbol", symbol)
     toolchain = ctx.toolchains[TOOLCHAIN_TYPE]
     cc_toolchain = find_cc_toolchain(ctx)
     features = configure(ctx, cc_toolchain)

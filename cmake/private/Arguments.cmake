@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Check the arguments of the public functions.
 
-# Stop with an error in the words of the house: what, what came, what is allowed, the remedy.
+# Stop with an error, which says what, what came, what is allowed, and the remedy.
 function(_tflm_build_error name message)
   message(FATAL_ERROR "tflm-build: error: ${name}: ${message}")
 endfunction()

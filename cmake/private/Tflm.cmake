@@ -240,7 +240,7 @@ function(_tflm_build_match_memory library headers result)
   if(EXISTS "${header}")
     file(STRINGS "${header}" lines REGEX "TF_LITE_STATIC_MEMORY" LIMIT_COUNT 1)
     if(NOT lines)
-      return() # upstream has done away with it
+      return() # newer versions do not have it
     endif()
   endif()
   set(options --defined-only)

@@ -35,9 +35,9 @@ function(_tflm_build_provide_target result)
   set(${result} "${target}" PARENT_SCOPE)
 endfunction()
 
-# Link a target, and compile as it says, but, where it is a library itself, without the sources that it hands on.
+# Link a target and take its compile options; where it is a library itself, leave out its INTERFACE_SOURCES.
 #
-# pico-tflmicro hands on all of TFLM, and the Pico SDK's libraries, to be compiled again by whoever links it: each model.
+# pico-tflmicro has all of TFLM and of the Pico SDK as such sources: each model that links it would compile them again.
 function(_tflm_build_link_without_sources target)
   get_target_property(imported "${target}" IMPORTED)
   get_target_property(type "${target}" TYPE)

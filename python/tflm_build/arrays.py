@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays of numpy: what they are called here, and the one comparison of answers."""
+"""Arrays of numpy: their type, and the one comparison of answers."""
 
 from collections.abc import Iterable
 from typing import Any

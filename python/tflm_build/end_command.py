@@ -33,7 +33,7 @@ def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
             click.echo(error.trace or traceback.format_exc(), err=True)
         print_error(who, spell_for_caller(error.marked), whole=verbose)
         sys.exit(1)
-    except BrokenPipeError:  # whoever read the output has seen enough; click ends the program for it
+    except BrokenPipeError:  # the reader of the output has closed it; click ends the program then
         raise
     except Exception as error:  # noqa: BLE001 - a bug of this program, still reported in one line
         if verbose:
@@ -51,6 +51,6 @@ def print_error(who: str, message: str, *, whole: bool = False) -> None:
     if len(line) > _LONGEST and not whole:
         half = (_LONGEST - len(_LEFT_OUT)) // 2
         line = line[:half] + _LEFT_OUT + line[-half:]
-    with suppress(OSError):  # whoever read the results has seen enough
+    with suppress(OSError):  # the reader of the results has closed them
         sys.stdout.flush()
     click.echo(line, err=True)

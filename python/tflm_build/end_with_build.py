@@ -19,7 +19,7 @@ _GRACE: Final = 1.0  # seconds to end in an orderly way
 def end_with_build() -> None:
     """Watch the programs between this process and the build system, and end with the first of them; Linux alone.
 
-    A build system that is killed tells nobody, and what stands between, a shell or `cmake -E env`, lives on.
+    A build system that is killed does not end its children: a shell or `cmake -E env` in between lives on.
     """
     if sys.platform != "linux":
         return

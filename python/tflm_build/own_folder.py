@@ -38,7 +38,7 @@ def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
         with unseen.open("wb") as lock:
             _try_lock(lock)
             with contextlib.suppress(PermissionError):  # Windows, where it is open
-                unseen.rename(folder / _LOCK)  # nobody sees a lock that is not held yet
+                unseen.rename(folder / _LOCK)  # the lock is taken before others can see it
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spell options as their user does: texts mark each as `MAX_FLASH`, and whoever prints a text says for whom."""
+"""Spell options as the user does: texts mark each as `MAX_FLASH`, and what prints a text knows the user's spelling."""
 
 import os
 import re

@@ -152,7 +152,7 @@ static tflm_status invoke_model(const tflm_session *session) {
   for (size_t i = 0; i < model->input_count; ++i) {
     if (!tflm_helper_put(session, tflm_backend_input(session, i), model->inputs[i].bytes)) return TFLM_BACKEND_DIED;
   }
-  /* A device uses the memory of its inputs again: whoever forgets to write them anew shall notice here. */
+  /* A device uses the memory of its inputs again: firmware that forgets to write them again shall notice it here. */
   for (size_t i = 0; i < model->input_count; ++i) {
     memset(tflm_backend_input(session, i), SPENT_INPUT, model->inputs[i].bytes);
   }

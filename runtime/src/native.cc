@@ -65,7 +65,7 @@ MicroInterpreter *interpreter_of(const tflm_session *session) {
   return static_cast<MicroInterpreter *>(session->pointer);
 }
 
-// C++ must not load what is none of an enumeration's values, and a descriptor or a tensor may hold anything.
+// C++ must not load a value that an enumeration does not have, and a descriptor or a tensor may hold any.
 template <typename Enumeration>
 int number_in(const Enumeration &field) {
   std::underlying_type_t<Enumeration> number;

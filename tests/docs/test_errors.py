@@ -57,7 +57,7 @@ def test_no_place_that_makes_an_error_is_overlooked() -> None:
     "the model at 0x… has no … B in the image file; put it into a section that is loaded and not filled with zeros",
     "--… needs --target, such as cortex-m4@80MHz",
     "EMBED incbin needs an assembler that has .incbin; got …, which has none; leave EMBED out, or pass EMBED array",
-    "CALIBRATION got both calibration and calibration_random; pass one of them",
+    "calibration got both calibration and calibration_random; pass one of them",
     "The arena is too small for the model",
     "host backend: …: …; set TFLM_BUILD_PYTHON in the environment to a Python that has tflm-build[host]",
     "the arena is too small for the model; got … bytes; pass a larger one",

@@ -37,7 +37,7 @@ def _fork_tasks(modules: Sequence[str]) -> None:
         if child == 0:
             answers.close()
             _be_forked(module, gigabytes, folder)
-        with contextlib.suppress(OSError):  # the child does it too: whoever comes first
+        with contextlib.suppress(OSError):  # the child does it too, and may come first
             os.setpgid(child, child)
         deadline = time.monotonic() + seconds
         hangup = False

@@ -18,7 +18,7 @@ class Task:
 
     Attributes:
         module: the module that has the function `run(request) -> response`.
-        title: who is to blame in an error, such as "TensorFlow".
+        title: whom errors name, such as "TensorFlow".
         seconds: wall-clock limit.
         gigabytes: limit of address space, and of every file that it writes.
         library: what is loaded in the process that it is forked from; empty: it gets a new process, because what it

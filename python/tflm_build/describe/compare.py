@@ -119,7 +119,7 @@ def read_limit(text: str) -> Limit:
     """Read a limit such as arena+5%, flash+1K, macs+10000 or top1-0.01.
 
     Raises:
-        TflmBuildError: it is none.
+        TflmBuildError: the text is not a limit.
     """
     match = re.fullmatch(r"([a-z0-9-]*[a-z0-9])([+-])([0-9]{1,12}(?:\.[0-9]{1,12})?)([KM%]?)", text)
     kind = _KINDS.get(match[1]) if match else None

@@ -14,7 +14,7 @@ def describe(path: str, *, check_files: bool) -> Description:
 
     Args:
         path: a .json file, or what the option SRC takes.
-        check_files: hold the digests of a manifest against the files beside it.
+        check_files: check the digests of a manifest against the files beside it.
 
     Raises:
         TflmBuildError: it cannot be read, or is not what its name says.

@@ -16,7 +16,7 @@ def describe_manifest(path: Path, *, check_files: bool) -> Description:
 
     Args:
         path: of the manifest.
-        check_files: hold the digests in it against the files beside it.
+        check_files: check the digests in it against the files beside it.
 
     Raises:
         TflmBuildError: it cannot be read, or is damaged.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read a linked ELF image: what is loaded, its sections and its symbols. It may come from a stranger.
 
-pyelftools reads the headers. Whatever has a length is read here, where the length is held to the file and to a limit:
-the library's own readers unpack sections and count by what a header says.
+pyelftools reads the headers. Whatever has a length is read here, where the length is checked against the file and a
+limit: the library's own readers unpack sections and count by what a header says.
 """
 
 import io

@@ -41,7 +41,7 @@ def verify_models(path: Path, models: Sequence[str]) -> tuple[Verdict, ...]:
         models: names, or paths of manifests.
 
     Raises:
-        TflmBuildError: the image is none.
+        TflmBuildError: the file is not a linked image.
     """
     image = read_image(path)
     return tuple(_verify_model(image, path, model) for model in models)

@@ -141,7 +141,7 @@ def read_content(path: Path) -> dict[str, Any]:
 
 
 def hold_files(path: Path, content: Mapping[str, Any]) -> None:
-    """Hold the digests in a manifest against the files that lie beside it; those that are elsewhere are passed over.
+    """Check the digests in a manifest against the files that lie beside it; files that lie elsewhere are not checked.
 
     Raises:
         TflmBuildError: a file is not the one that the manifest was written with.

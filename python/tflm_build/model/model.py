@@ -22,7 +22,7 @@ class Model:
         tensors: per subgraph, per tensor: its name in the source; may be empty.
         inputs: names of the model's inputs, in the order of the flatbuffer.
         outputs: names of the model's outputs, in the order of the flatbuffer.
-        repairs: what was wrong with the source, and was put right: a sentence each.
+        repairs: what was wrong with the source and was repaired: a sentence each.
     """
 
     flatbuffer: bytes

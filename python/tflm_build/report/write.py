@@ -57,14 +57,14 @@ def _overview(folder: Path, target: Path) -> bytes:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read a manifest, and hold it against the files beside it."""
+    """Read a manifest, and check it against the files beside it."""
     content = read_content(path)
     hold_files(path, content)
     return content
 
 
 def _whole(path: Path, write: Callable[[], bytes]) -> bytes:
-    """Write a page, and say which manifest is to blame if that fails."""
+    """Write a page; an error names the manifest."""
     try:
         return write()
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

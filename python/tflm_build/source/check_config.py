@@ -48,7 +48,7 @@ def check_config(text: bytes) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its pairs; two of one key would hide the first from whoever looks."""
+    """Make an object of its pairs; a key that comes twice would hide its first value from the check."""
     made = dict(pairs)
     if len(made) < len(pairs):
         msg = "an object has two values of the same name"

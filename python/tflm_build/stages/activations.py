@@ -53,7 +53,7 @@ class Activations:
 def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) -> Activations:
     """Describe all layers, and follow golden inputs that are samples of the data through those of the main subgraph.
 
-    Layers of both models are held to be the same where they write tensors of the same name: a converter that quantizes
+    Layers of both models count as the same where they write tensors of the same name: a converter that quantizes
     keeps the names of what it does not add.
 
     Args:
@@ -73,7 +73,7 @@ def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) 
     written = [operator.outputs[0] for operator in writers.values()]
     tensors = [operand.place for operand in written]
     quantization = [_quantization(operand) for operand in written]
-    counterparts = _partners(tensors, converted)
+    counterparts = _pair_up(tensors, converted)
     real = converted.samples or ()
     request = {
         "flatbuffer": converted.model.flatbuffer,
@@ -122,7 +122,7 @@ class _Counterparts:
     inputs: list[int]
 
 
-def _partners(tensors: Sequence[int], converted: Converted) -> _Counterparts:
+def _pair_up(tensors: Sequence[int], converted: Converted) -> _Counterparts:
     """Find the tensors of the float model by their names."""
     nothing = _Counterparts([-1] * len(tensors), [])
     if converted.float_flatbuffer is None or converted.samples is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find what makes a model that builds doubtful: the user is told, and decides."""
+"""Find what makes a model that builds doubtful, and warn of it: the user decides."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -25,7 +25,7 @@ _FEW_STEPS: Final = 4
 """Steps: a feature that varies by fewer is hardly more than a switch to the model."""
 
 _SHOWN: Final = 3  # layers that are named; the manifest has all
-_FEW_SAMPLES: Final = 8  # from which no spread can be told
+_FEW_SAMPLES: Final = 8  # too few to show a spread
 _MANY_FEATURES: Final = 256  # in a flat input: more are samples of one signal, not features
 
 
@@ -52,7 +52,7 @@ def doubts(
 
 
 def _not_compared(proof: Proof) -> Iterable[str]:
-    """Warn of layers that nothing vouches for."""
+    """Warn of layers that were compared with nothing."""
     names = proof.not_compared
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold the model on TFLM to independent references, layer by layer, and to the float model."""
+"""Compare the model on TFLM with independent references, layer by layer, and with the float model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ def prove(
 def _difference(
     options: Options, graph: Graph, outputs: Sequence[Array], reference: Sequence[Array] | None
 ) -> tuple[float, ...]:
-    """Compare the whole model with LiteRT, and hold it to MAX_LSB where that is set."""
+    """Compare the whole model with LiteRT, and check MAX_LSB where it is set."""
     if reference is None:
         if options.max_lsb is not None:
             _lack("MAX_LSB", "a model that LiteRT runs")
@@ -153,7 +153,7 @@ def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
 
 
 def _lack(option: str, needed: str) -> None:
-    """Refuse a tolerance that nothing can be held to."""
+    """Refuse a tolerance that applies to nothing."""
     msg = f"`{option}` needs {needed}; got none; pass it, or leave `{option}` out"
     raise TflmBuildError(msg)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold each layer on TFLM to an independent reference that was given the same inputs."""
+"""Compare each layer on TFLM with an independent reference on the same inputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class LayerProof:
 
 
 def prove_layers(graph: Graph, compared: Sequence[Any], allowed: int) -> tuple[LayerProof, ...]:
-    """Hold the layers of the main subgraph to their tolerances.
+    """Check the layers of the main subgraph against their tolerances.
 
     Args:
         graph: its operators.

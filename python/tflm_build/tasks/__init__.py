@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs in a child process. TensorFlow, quantizer and interpreters are imported here alone, and tasks by nobody."""
+"""What runs in a child process. Only tasks import TensorFlow, quantizer and interpreters; nothing imports a task."""

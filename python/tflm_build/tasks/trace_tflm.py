@@ -19,7 +19,7 @@ from tflm_build.used_memory import fill_memory
 __all__ = ["SIZES", "lacks_memory", "refuse_stale", "trace_ends"]
 
 SIZES: Final = (1 << 24, 1 << 28)
-"""Bytes: arenas that are tried before a model is held to need too much."""
+"""Bytes: arenas that are tried before a model counts as too large."""
 
 _LACK: Final = ("missing:", "Failed to allocate memory", "Failed to allocate temp", "Failed to allocate tail")
 
