@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the texts of options from python/tflm_build/options.py into the references, or check them.
 
-They go into the head of cmake/TflmBuild.cmake, the doc strings of bazel/private/attributes.bzl, the table of
-docs/reference/bazel.md and that of docs/reference/options.md.
+They go into the head of cmake/TflmBuild.cmake, the doc strings of bazel/private/attributes.bzl and the table of
+docs/reference/options.md.
 """
 
 import argparse
@@ -90,15 +90,6 @@ def _attributes(before: str) -> str:
     return re.sub(pattern, replace, before, flags=re.MULTILINE)
 
 
-def _bazel_page(before: str) -> str:
-    """Return the page about Bazel with the rows of its table; attributes that are no options keep theirs."""
-    for name in _FIELDS:
-        if name != "name":
-            row = f"| `{name}` | {_sentence(name)} |".replace("\\", r"\\")
-            before = re.sub(rf"^\| `{name}` \| .* \|$", row, before, flags=re.MULTILINE)
-    return before
-
-
 def _rows() -> Iterator[str]:
     """Give the rows of the table of options."""
     for name, field in _FIELDS.items():
@@ -119,7 +110,6 @@ def _options_page(before: str) -> str:
 _FILES: Final[Mapping[str, Callable[[str], str]]] = {
     "cmake/TflmBuild.cmake": _cmake,
     "bazel/private/attributes.bzl": _attributes,
-    "docs/reference/bazel.md": _bazel_page,
     "docs/reference/options.md": _options_page,
 }
 

@@ -21,7 +21,10 @@ def _tflm_emulated_test_impl(ctx):
     for info in [emulator, program]:
         if info.default_runfiles:
             runfiles = runfiles.merge(info.default_runfiles)
-    return [DefaultInfo(executable = script, runfiles = runfiles)]
+    return [
+        DefaultInfo(executable = script, runfiles = runfiles),
+        coverage_common.instrumented_files_info(ctx, dependency_attributes = ["program"]),
+    ]
 
 tflm_emulated_test = rule(
     implementation = _tflm_emulated_test_impl,

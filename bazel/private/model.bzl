@@ -61,6 +61,7 @@ def _tflm_model_impl(ctx):
     return [
         DefaultInfo(files = depset(emitted + libraries, transitive = [golden, sources])),
         cc_info,
+        coverage_common.instrumented_files_info(ctx, dependency_attributes = ["deps"]),
         TflmModelInfo(
             arena = outputs.arena,
             golden = outputs.golden,

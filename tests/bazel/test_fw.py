@@ -32,6 +32,11 @@ def test_the_example(checkout: Path, tmp_path: Path) -> None:
         assert "Executed 2 out of 5 tests: 2 tests pass and 3 were skipped" in words
         assert "//board:check_test PASSED" in words
         workspace.bazel("build", "--repo_env=CC=clang", "--features=layering_check", "//...")
+        workspace.bazel("coverage", "--combined_report=lcov", "//fw:sine_test")
+        report = (workspace.outputs().parents[1] / "_coverage" / "_coverage_report.dat").read_text()
+        of_sine = report.partition("SF:fw/sine.c\n")[2].partition("end_of_record")[0].split()
+        assert len(of_sine) > 5
+        assert all(int(line.partition(",")[2]) > 0 for line in of_sine)
         firmware = subprocess.run([workspace.outputs() / "fw" / "firmware"], capture_output=True, text=True, check=True)
         lines = firmware.stdout.splitlines()
         assert len(lines) == 9

@@ -19,12 +19,13 @@ def test_the_example_and_a_tag_are_taken() -> None:
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ('name = "tflm_build", version = "0.1.0"', 'name = "tflm_build", version = "0.2.0"', "tflm_build is another"),
-    ('name = "rules_cc", version = "0.1.1"', 'name = "rules_cc", version = "0.1.2"', "rules_cc is another"),
+    ('name = "rules_cc", version = "0.2.14"', 'name = "rules_cc", version = "0.1.2"', "rules_cc is another"),
     ('bazel_dep(name = "tflm_build"', 'bazel_dep(name = "tflm"', "tflm_build is no dependency"),
     ('module_name = "tflm_build"', 'module_name = "tflm"', "no dependencies: {'tflm'}"),
     ('path = "../', 'folder = "../', "unexpected keyword argument 'folder'"),
     ("tflm.python(path =", "tflm.python(file =", "the tag has no {'file'}"),
     ('bzl", "tflm_build")', 'bzl", "tflm")', "'tflm'"),
+    ('"@tflm_build//bazel:ext', '"@tflm//bazel:ext', "tflm is no dependency"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(old: str, new: str, message: str) -> None:
     text = EXAMPLE + TAG.format("path")

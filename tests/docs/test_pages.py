@@ -41,11 +41,12 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     checkout.symlink_to(ROOT)
     offline = {name: checkout / "bazel/offline" / name for name in ("rules_cc", "rules_java", "remote_coverage_tools")}
     repositories = {"tflm_build": checkout, "tflite_micro": tmp_path / "tflite_micro", **offline}
+    repositories |= {name: checkout / "tests/docs/standins" / name for name in ("rules_python", "pypi")}
     settings = [
         f"startup --max_idle_secs=120 --host_jvm_args=-Xmx600m --output_base={tmp_path}/base",
         "build --nosandbox_debug --noshow_progress",
         *(f"build --override_repository={name}={path}" for name, path in repositories.items()),
-        f"build --cxxopt={RENAMED}",
+        f"build --cxxopt={RENAMED} --extra_toolchains=@rules_python//:toolchain",
     ]
     (home / ".bazelrc").write_text("\n".join([*settings, ""]))
     variables = {"HOME": str(home), "PIP_NO_INDEX": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "132"}

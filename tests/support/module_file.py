@@ -70,12 +70,23 @@ class _Recorder:
         self.overridden.add(module_name)
 
     def use_extension(self, label: str, name: str) -> Any:
+        module = label.partition("//")[0].removeprefix("@")
+        if module not in {"", "tflm_build"}:
+            assert module in self.dependencies, f"{module} is no dependency"
+            return _Anything()
         file = label.removeprefix("@tflm_build").removeprefix("//").replace(":", "/")
         return _extension((ROOT / file).read_text("utf-8"), name)
 
     def use_repo(self, extension: Any, *names: str) -> None:
         assert extension
         assert names
+
+
+class _Anything:
+    """An extension of another module, which takes any tag."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda **_: None
 
 
 def _extension(text: str, name: str) -> SimpleNamespace:

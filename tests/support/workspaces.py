@@ -55,7 +55,7 @@ class Workspace:
         """Run a command; with `check` it has to work, else it has to fail."""
         log = self.base.with_suffix(".log")
         log.unlink(missing_ok=True)
-        building = command in {"build", "test"}
+        building = command in {"build", "coverage", "test"}
         options = ["--color=no", "--curses=no", "--noshow_progress", f"--repo_env=TFLM_BUILD_PYTHON={python}"]
         if building:
             options += [
