@@ -4,6 +4,8 @@
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from dataclasses import replace
 from pathlib import Path
 
@@ -243,6 +245,19 @@ def test_what_verifies_an_image_depends_on_the_versions(workspace: Workspace) ->
     assert "tflite-micro==" in (runfiles / "tflm_build_toolchain" / "versions.txt").read_text()
     arguments = (workspace.outputs() / "models" / "firmware_test.arguments").read_text().splitlines()
     assert arguments[:3] == ["--versions", "../tflm_build_toolchain/versions.txt", "verify"]
+
+
+def test_a_pass_in_the_cache_ends_with_an_upgrade(workspace: Workspace, tmp_path: Path) -> None:
+    """A Python that has one package more is another one: models are converted again, and images verified again."""
+    venv.create(tmp_path / "upgraded", symlinks=True)
+    packages = tmp_path / "upgraded" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    (packages / "others.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    (packages / "added-1.0.dist-info").mkdir()
+    (packages / "added-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: added\nVersion: 1.0\n")
+    upgraded = str(tmp_path / "upgraded" / "bin" / "python3")
+    workspace.bazel("test", "//models:firmware_test")
+    assert "//models:firmware_test (cached) PASSED" in workspace.bazel("test", "//models:firmware_test").words
+    assert "//models:firmware_test PASSED" in workspace.bazel("test", "//models:firmware_test", python=upgraded).words
 
 
 def test_versions_that_have_changed(workspace: Workspace, tmp_path: Path) -> None:
