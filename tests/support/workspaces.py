@@ -13,9 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from support import ROOT
+from support.hand_made import Model, Op, Tensor, flatbuffer
+from support.tiny_models import MODELS
 
 SCENARIO = ROOT / "tests" / "bazel" / "workspace"
 EXAMPLE = ROOT / "examples" / "fw"
+
+# Saved as TensorFlow itself does it; a process of its own, for tests do not import TensorFlow.
+SAVE = """
+import sys, tensorflow as tf
+class Doubled(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32)])
+    def __call__(self, x):
+        return x + x
+tf.saved_model.save(Doubled(), sys.argv[1])
+"""
 
 
 @dataclass(frozen=True)
@@ -129,8 +141,25 @@ def copy_models(scenario: Path, folder: Path) -> Path:
 
 
 def copy_scenario(folder: Path) -> Path:
-    """Copy the workspace of the tests; say where the checkout is."""
+    """Copy the workspace of the tests, say where the checkout is, and put models into it; return the folder."""
     shutil.copytree(SCENARIO, folder)
-    file = folder / "WORKSPACE"
-    file.write_text(file.read_text().replace("@ROOT@", str(ROOT)))
+    for name in ("MODULE.bazel", "WORKSPACE"):
+        file = folder / name
+        file.write_text(file.read_text().replace("@ROOT@", str(ROOT)))
+    models = folder / "models"
+    shutil.copyfile(EXAMPLE / "fw" / "sine.keras", models / "sine.keras")
+    shutil.copyfile(EXAMPLE / "fw" / "calibration.npz", models / "calibration.npz")
+    (models / "dense.tflite").write_bytes(flatbuffer(MODELS["dense"]))
+    (folder / "root.tflite").write_bytes(flatbuffer(MODELS["dense"]))
+    shutil.copy(Path(sys.executable).with_name("tflm-build"), folder / "custom")
+    tensors = [Tensor("x", (1, 4), "float32"), Tensor("y", (1, 4), "float32")]
+    unknown = Model("unknown", tensors, [Op("MyOp", "", (0,), (1,))], (0,), (1,), 0)
+    (folder / "broken" / "unknown_op.tflite").write_bytes(flatbuffer(unknown))
+    saved = folder / "sources" / "saved"
+    subprocess.run([sys.executable, "-c", SAVE, saved], check=True, capture_output=True)
+    (saved / "not.pb").write_text("what no rule has declared")
     return folder
+
+
+if __name__ == "__main__":
+    copy_scenario(Path(sys.argv[1]))
