@@ -3,13 +3,15 @@
 
 import dataclasses
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tflm_build import __version__
 from tflm_build.end_command import one_line_errors, print_error
@@ -19,11 +21,52 @@ from tflm_build.spelling import CALLER, spell
 
 __all__ = ["end_with_signals", "main", "run"]
 
+# What the help of convert says of options beside the table's text.
+_BY_MODEL = {"name": "; default with MODEL: the file's name"}
+
 # The keys of emit.EMITTED, which is not imported for `--help`; a test compares them.
 _EMITTED = (
     "tflite", "header", "model", "data", "assembly", "ops", "golden-header", "golden", "golden-arrays", "arena",
     "manifest", "report",
 )  # fmt: skip
+
+
+# Where a group of options begins in the help of convert: an option that is not named belongs to the one before it.
+_GROUPS = {
+    "name": "Model", "quantize": "Quantization", "max_lsb": "Tolerances", "max_flash": "Budgets",
+    "plan": "What is emitted", "unsafe_deserialize": "Safety", "out_dir": "Command",
+}  # fmt: skip
+
+
+class _Grouped(click.Command):
+    """A command whose help shows its options in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options below the headings of their groups."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        heading = ""
+        for parameter in self.get_params(ctx):
+            heading = _GROUPS.get(parameter.name or "", heading)
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                groups.setdefault(heading, []).append(record)
+        for heading, records in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def _complete(facts: Mapping[str, Any]) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]] | None:
+    """Return what completes the values of an option in a shell: its choices, or files."""
+    if facts["choices"]:
+        return lambda _context, _parameter, begin: [
+            CompletionItem(choice) for choice in facts["choices"] if choice.startswith(begin)
+        ]
+    return _complete_file if facts["metavar"] == "PATH" else None
+
+
+def _complete_file(_context: click.Context, _parameter: click.Parameter, begin: str) -> list[CompletionItem]:
+    """Let the shell complete files and folders."""
+    return [CompletionItem(begin, type="file")]
 
 
 def _print_cmake_dir(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
@@ -49,18 +92,25 @@ def _table_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each row of the table."""
     for field in reversed(dataclasses.fields(Options)):
         facts = field.metadata
-        required, flag = facts["group"] == "required", facts["group"] == "flag"
+        flag = facts["group"] == "flag"
         function = click.option(
             "--" + field.name.replace("_", "-"),
-            required=required,
             is_flag=flag,
             type=None if flag else facts["kind"],
             metavar=None if flag else facts["metavar"] or "|".join(facts["choices"]),
-            default=None if required else field.default,
+            default=None if facts["group"] == "required" else field.default,
             show_default=facts["choices"] is not None,
-            help=spell(facts["meaning"], "command"),
+            shell_complete=_complete(facts),
+            help=spell(facts["meaning"], "command") + _BY_MODEL.get(field.name, ""),
         )(function)
     return function
+
+
+def _name_of(src: str) -> str:
+    """Make a C identifier of a file's name, or of a function's."""
+    path, _, function = src.rpartition(":")
+    stem = function if path.endswith(".py") else Path(src).stem
+    return re.sub(r"\W", "_", stem, flags=re.ASCII)
 
 
 def _who(path: Path) -> str:
@@ -68,32 +118,53 @@ def _who(path: Path) -> str:
     return path.name or str(path)
 
 
-@_command.command()
+@_command.command(cls=_Grouped)
+@click.argument("model", required=False, shell_complete=_complete_file)
 @_table_options
-@click.option("--out-dir", required=True, type=Path, metavar="DIR", help="where the files go; created if need be")
+@click.option(
+    "--out-dir", type=Path, metavar="DIR",
+    help="where the files go; created if need be; default with MODEL: NAME.tflm beside it",
+)  # fmt: skip
 @click.option(
     "--emit", default="all", type=click.Choice(["all", *_EMITTED]), metavar="FILE",
     help=f"write one file alone: {', '.join(_EMITTED)}",
 )  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="print notes and errors, but no progress")
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
-def convert(*, out_dir: Path, emit: str, quiet: bool, verbose: bool, **values: Any) -> None:
-    """Compile one model: print a summary, write the C files, the manifest and the depfile."""
+def convert(*, model: str | None, out_dir: Path | None, emit: str, quiet: bool, verbose: bool, **values: Any) -> None:
+    """Compile one model: write C files, manifest and depfile.
+
+    MODEL is what --src takes, with a name and a folder of its own: `tflm-build convert sine.keras` writes the model
+    sine into sine.tflm.
+    """
     from tflm_build.build import STAGES, build
     from tflm_build.progress import show_progress
 
+    beside = model is not None and out_dir is None
+    if (model is None) == (values["src"] is None):
+        msg = "pass MODEL, or --src with --name and --out-dir"
+        raise click.UsageError(msg)
+    if model is not None:
+        values |= {"src": model, "name": values["name"] or _name_of(model)}
+        out_dir = out_dir or Path(model).parent / f"{values['name']}.tflm"
+    if values["name"] is None or out_dir is None:
+        msg = f"--src needs {'--name' if values['name'] is None else '--out-dir'}"
+        raise click.UsageError(msg)
     with one_line_errors(values["name"] or "convert", verbose=verbose):
         options = Options(**values)
         with show_progress(options.name, STAGES, quiet=quiet) as progress:
             result = build(options, out_dir, progress, emit=emit)
-    click.echo(result.summary)
+    click.echo(result.summary + f"\n  files  {out_dir}" * beside)
 
 
 @_command.command()
 @click.argument("folder", type=Path)
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def vendor(*, folder: Path, verbose: bool) -> None:
-    """Copy the CMake package and the runtime into FOLDER, for a project that carries them itself."""
+    """Copy the CMake package and the runtime into FOLDER.
+
+    For a project that carries them itself.
+    """
     from tflm_build.vendor import vendor as copy
 
     with one_line_errors("vendor", verbose=verbose):
@@ -110,7 +181,7 @@ def vendor(*, folder: Path, verbose: bool) -> None:
 )  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
-    """Check the models in a linked ELF image, and run the bytes in it on TFLM.
+    """Check the models in a linked ELF image on TFLM.
 
     A model has to have the bytes that its manifest states, aligned, in memory that is neither written to nor copied to
     RAM, and has to give the golden answers.
@@ -133,7 +204,10 @@ def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def size(*, image: Path, as_json: bool, verbose: bool) -> None:
-    """Divide the flash and RAM of a linked ELF image among its models, TFLM, the runtime and the rest."""
+    """Show what models, TFLM and the rest take of an image.
+
+    Each byte of flash and RAM of a linked ELF image counts once: for a model, for TFLM, for the runtime, or the rest.
+    """
     from tflm_build.image.read import read_image
     from tflm_build.image.show_size import show_size
     from tflm_build.image.size import size_image
@@ -152,7 +226,7 @@ def size(*, image: Path, as_json: bool, verbose: bool) -> None:
 @click.option("--sleep-power", metavar="POWER", help="between runs, as 10uW: estimates the mean power")
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **asked: str | None) -> None:
-    """Show the tensors, layers and ops of a model, and what they cost.
+    """Show tensors, layers and ops of a model, and their cost.
 
     MODEL is a manifest, a .json file, or what convert takes as --src.
     """
@@ -184,7 +258,10 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
 )  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose: bool) -> None:
-    """Show what changed from one manifest to another: bytes, arena, MACs, accuracy, ops, options and tools."""
+    """Show what changed from one manifest to another.
+
+    Bytes, arena, MACs, accuracy, ops, options and tools.
+    """
     from tflm_build.describe.compare import compare, exceeded, read_limit
     from tflm_build.describe.describe import describe
     from tflm_build.describe.show_comparison import show_comparison
@@ -212,7 +289,7 @@ def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose
 )  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def report(*, source: Path, output: Path | None, verbose: bool) -> None:
-    """Write a page about a model, to look at: one HTML file that needs no other.
+    """Write a page about a model: one HTML file.
 
     SOURCE is a manifest, or a folder: then the page is an overview of all models that were compiled into it.
     """

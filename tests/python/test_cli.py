@@ -4,6 +4,7 @@
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import tflm_build as package
 from support import ROOT
 from support.interpreters import Run
 from support.terminal import read_to_end
-from tflm_build.cli import _EMITTED
+from tflm_build.cli import _EMITTED, _GROUPS
 from tflm_build.manifest.schema import EMITTED
 
 
@@ -138,9 +139,53 @@ def test_a_file_that_embed_does_not_make(cnn: Path, tflm_build: Run, tmp_path: P
 
 
 def test_a_command_without_what_it_needs_is_wrong_usage(tflm_build: Run) -> None:
-    for command in ("convert", "diff", "inspect", "report", "size", "vendor", "verify"):
+    for command in ("diff", "inspect", "report", "size", "vendor", "verify"):
         result = tflm_build(command)
         assert (result.returncode, "Error: Missing" in result.stderr) == (2, True), result.stderr
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    ((), "pass MODEL, or --src with --name and --out-dir"),
+    (("a.keras", "--src", "b.keras"), "pass MODEL, or --src with --name and --out-dir"),
+    (("--src", "a.keras", "--out-dir", "out"), "--src needs --name"),
+    (("--src", "a.keras", "--name", "a"), "--src needs --out-dir"),
+])  # fmt: skip
+def test_what_convert_needs_is_said_in_one_line(words: tuple[str, ...], message: str, tflm_build: Run) -> None:
+    result = tflm_build("convert", *words)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == f"Error: {message}"
+
+
+def test_a_model_alone_gets_its_name_and_folder_from_the_file(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
+    model = tmp_path / "a model-2.tflite"
+    shutil.copyfile(cnn / "cnn.tflite", model)
+    result = tflm_build("convert", str(model), "--quiet")
+    assert result.stdout.startswith("a_model_2: ")
+    assert result.stdout.endswith(f"  files  {tmp_path / 'a_model_2.tflm'}\n")
+    assert (tmp_path / "a_model_2.tflm" / "a_model_2.h").exists()
+
+
+def test_the_help_shows_options_in_groups(tflm_build: Run) -> None:
+    shown = tflm_build("convert", "--help").stdout
+    headings = re.findall(r"^(\w.*):$", shown, re.MULTILINE)
+    assert headings == list(_GROUPS.values())
+    assert shown.index("Budgets:") < shown.index("--max-flash") < shown.index("What is emitted:")
+    commands = tflm_build("--help").stdout.partition("Commands:")[2]
+    assert "..." not in commands
+
+
+@pytest.mark.parametrize(("words", "completed"), [
+    ("tflm-build con", ["plain,convert"]),
+    ("tflm-build convert --quantize int", ["plain,int8", "plain,int16x8"]),
+    ("tflm-build convert --emit golden-a", ["plain,golden-arrays"]),
+    ("tflm-build convert --calibration da", ["file,da"]),
+    ("tflm-build convert mo", ["file,mo"]),
+])  # fmt: skip
+def test_a_shell_completes(words: str, completed: list[str]) -> None:
+    command = [Path(sys.executable).with_name("tflm-build")]
+    variables = {"_TFLM_BUILD_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    result = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == completed
 
 
 @pytest.mark.parametrize(("command", "who"), [

@@ -55,7 +55,6 @@ def test_the_help_says_of_every_option_what_the_table_says(tflm_build: Run) -> N
         choices = field.metadata["choices"]
         assert not choices or text.startswith(f"{'|'.join(choices)} ")
         assert not choices or text.endswith(f" [default: {field.default}]")
-        assert text.endswith(" [required]") == (field.default is dataclasses.MISSING)
 
 
 @pytest.mark.parametrize(("file", "pattern"), [
