@@ -53,6 +53,7 @@ def docs(session: nox.Session) -> None:
     """Build the documentation, with warnings as errors; arguments go to Sphinx."""
     options = ["--fail-on-warning", "--keep-going", "--fresh-env", "--quiet"]  # fresh: a link may have lost its end
     session.run("sphinx-build", *options, *session.posargs, "docs", "build/docs")
+    session.log("the documentation: build/docs/index.html")
 
 
 @nox.session

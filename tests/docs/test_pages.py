@@ -20,8 +20,6 @@ from support.given import GIVEN
 from support.module_file import check_module_file
 from support.vendor_tflm import RENAMED
 
-# This test is what the command runs.
-INSTEAD = {"./dev test": "./dev test --collect-only -q tests/docs/test_pages.py"}
 # Bazel refuses a workspace whose path has a space.
 BAZEL = {"bazel.md", "getting_started_bazel.md"}
 # Of one block, in seconds; none takes a fifth of it.
@@ -105,10 +103,7 @@ def follow(block: Block, after: Block | None, folder: Path, environment: dict[st
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.read_text() + block.text if block.added else block.text)
     elif block.language == "sh":
-        script = block.text
-        for words, others in INSTEAD.items():
-            script = script.replace(words, others)
-        code, output = run(script, folder, environment)
+        code, output = run(block.text, folder, environment)
         shown = after.text if after is not None and after.language == "text" else ""
         assert (code != 0) == ("error: " in shown), f"{where}: exit status {code}\n{output}"
         assert expected(shown).search(output), f"{where}: the page shows\n{shown}\nbut what came is\n{output}"

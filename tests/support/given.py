@@ -35,7 +35,7 @@ TOOLS = "tflite-micro/tensorflow/lite/micro/tools"
 MICRO = "../tflite_micro/tensorflow/lite/micro"
 
 GIVEN: dict[str, dict[str, Path]] = {
-    "README.md": {"dev": ROOT / "dev", **EXAMPLE},
+    "README.md": EXAMPLE,
     "getting_started_bazel.md": SINE,
     "guide/calibration.md": EXAMPLE,
     "guide/firmware.md": _from(QEMU, "patterns.tflite", "arm-none-eabi.cmake", "startup.c"),
