@@ -112,8 +112,17 @@ endfunction()
 
 # Stop if a path has a character that CMake's lists, or the files that it writes for Ninja and Make, cannot carry.
 #
+#   characters  more of them
+#
 # The depfile carries all others: see depfile() of the Python package.
-function(_tflm_build_check_path function name keyword path)
+function(
+  _tflm_build_check_path
+  function
+  name
+  keyword
+  path
+  characters
+)
   set(fault "")
   string(REPLACE "[" "" opened "${path}")
   string(REPLACE "]" "" closed "${path}")
@@ -122,7 +131,7 @@ function(_tflm_build_check_path function name keyword path)
   if(path MATCHES "[\n\r\t]")
     set(fault "a line break or tab")
     string(REGEX REPLACE "[\n\r\t]" "?" path "${path}")
-  elseif(path MATCHES "[;|\\]")
+  elseif(path MATCHES "[;|${characters}\\]")
     set(fault "'${CMAKE_MATCH_0}'")
   elseif(NOT opened EQUAL closed)
     set(fault "'[' or ']' without the other")
@@ -163,7 +172,7 @@ function(
     cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY "${folder}" NORMALIZE OUTPUT_VARIABLE path)
     get_source_file_property(generated "${path}" GENERATED)
     if(generated OR EXISTS "${path}")
-      _tflm_build_check_path(${function} "${name}" ${keyword} "${path}")
+      _tflm_build_check_path(${function} "${name}" ${keyword} "${path}" "")
       set(${result} "${path}${called}" PARENT_SCOPE)
       if(NOT IS_DIRECTORY "${path}") # the depfile names what lies in a folder
         if(path MATCHES ":" AND CMAKE_GENERATOR MATCHES "Makefiles" AND NOT WIN32)

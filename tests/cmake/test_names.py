@@ -74,3 +74,12 @@ def test_what_cannot_be_carried_is_refused_when_the_project_is_configured(
     words = project.configure(check=False)
     assert "tflm-build: error: m: add_tflm_model got TEST_DATA '" in words
     assert fault in words
+
+
+@pytest.mark.parametrize("char", "#$<")
+def test_a_build_folder_that_cannot_be_carried(char: str, project: Project) -> None:
+    (project.source / "m.tflite").write_bytes(b"")
+    (project.source / "CMakeLists.txt").write_text(LISTS + "tflm_add_model(m SRC m.tflite)\n")
+    project.build = project.build.with_name(f"build{char}")
+    words = project.configure(check=False)
+    assert f"got the build folder '{project.build}', which has '{char}' in it; rename it" in words
