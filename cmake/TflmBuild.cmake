@@ -174,10 +174,12 @@ _tflm_build_find_python()
 _tflm_build_add_job_pool()
 
 function(tflm_add_model name)
+  cmake_parse_arguments(PARSE_ARGV 1 whole "" "SRC;CALIBRATION;TEST_DATA" "")
   _tflm_build_add_model(tflm_add_model "${name}" "${ARGN}")
 endfunction()
 
 function(add_tflm_model name)
+  cmake_parse_arguments(PARSE_ARGV 1 whole "" "SRC;CALIBRATION;TEST_DATA" "")
   _tflm_build_add_model(add_tflm_model "${name}" "${ARGN}")
 endfunction()
 

@@ -110,6 +110,37 @@ function(_tflm_build_suggest word keywords result)
   endif()
 endfunction()
 
+# Stop if a path has a character that CMake's lists, or the files that it writes for Ninja and Make, cannot carry.
+#
+#   characters  more of them
+#
+# The depfile carries all others: see depfile() of the Python package.
+function(
+  _tflm_build_check_path
+  function
+  name
+  keyword
+  path
+  characters
+)
+  set(fault "")
+  string(REPLACE "[" "" opened "${path}")
+  string(REPLACE "]" "" closed "${path}")
+  string(LENGTH "${opened}" opened)
+  string(LENGTH "${closed}" closed)
+  if(path MATCHES "[\n\r\t]")
+    set(fault "a line break or tab")
+    string(REGEX REPLACE "[\n\r\t]" "?" path "${path}")
+  elseif(path MATCHES "[;|${characters}\\]")
+    set(fault "'${CMAKE_MATCH_0}'")
+  elseif(NOT opened EQUAL closed)
+    set(fault "'[' or ']' without the other")
+  endif()
+  if(fault)
+    _tflm_build_error("${name}" "${function} got ${keyword} '${path}', which has ${fault} in it; rename it")
+  endif()
+endfunction()
+
 # Find a file that a keyword names: in the source folder, or in the binary folder if the build makes it.
 #
 #   result  what the command gets
@@ -141,8 +172,13 @@ function(
     cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY "${folder}" NORMALIZE OUTPUT_VARIABLE path)
     get_source_file_property(generated "${path}" GENERATED)
     if(generated OR EXISTS "${path}")
+      _tflm_build_check_path(${function} "${name}" ${keyword} "${path}" "")
       set(${result} "${path}${called}" PARENT_SCOPE)
       if(NOT IS_DIRECTORY "${path}") # the depfile names what lies in a folder
+        if(path MATCHES ":" AND CMAKE_GENERATOR MATCHES "Makefiles" AND NOT WIN32)
+          set(remedy "rename the file or folder, or pass -G Ninja")
+          _tflm_build_error("${name}" "${function} got ${keyword} '${path}', which Make cannot carry for its ':'; ${remedy}")
+        endif()
         set(${input} "${path}" PARENT_SCOPE)
       endif()
       return()
@@ -150,4 +186,22 @@ function(
   endforeach()
   set(places "neither exists in ${CMAKE_CURRENT_SOURCE_DIR} nor is made by a custom command of this folder")
   _tflm_build_error("${name}" "${function} got ${keyword} '${file}', which ${places}; check the path")
+endfunction()
+
+# Let a model be converted again if a file that it was made from has other bytes, whatever the times of both are.
+#
+# A build system goes by times: to it, a file that is replaced by an older one is unchanged.
+function(_tflm_build_compare_digests manifest inputs)
+  if(NOT EXISTS "${manifest}")
+    return()
+  endif()
+  file(READ "${manifest}" text)
+  foreach(input IN LISTS inputs)
+    if(EXISTS "${input}")
+      file(SHA256 "${input}" digest)
+      if(NOT text MATCHES "${digest}")
+        file(REMOVE "${manifest}")
+      endif()
+    endif()
+  endforeach()
 endfunction()

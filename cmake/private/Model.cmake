@@ -83,9 +83,14 @@ function(_tflm_build_library_with model folder backend result)
   set(${result} ${library} PARENT_SCOPE)
 endfunction()
 
-# Add a model; function is the name that the user called it by, for messages.
+# Add a model; function is the name that the user called it by, for messages. It has set whole_<KEYWORD>.
 function(_tflm_build_add_model function name arguments)
   set(files SRC CALIBRATION TEST_DATA)
+  foreach(keyword IN LISTS files)
+    if(NOT whole_${keyword} MATCHES "[$]<") # the list of arguments is split at a ';' of it
+      _tflm_build_check_path(${function} "${name}" ${keyword} "${whole_${keyword}}" "")
+    endif()
+  endforeach()
   set(
     values
     QUANTIZE
@@ -132,6 +137,10 @@ function(_tflm_build_add_model function name arguments)
 
   # The manifest comes first: the converter puts it in its place last, and the depfile names it.
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
+  # In the place of outputs and of macros CMake carries less; and a '$' it forgets to escape for Ninja.
+  _tflm_build_check_path(${function} "${name}" "the build folder" "${CMAKE_CURRENT_BINARY_DIR}" "#<>$"
+  )
+  _tflm_build_compare_digests("${folder}/${name}.json" "${inputs}")
   set(outputs "")
   foreach(
     end

@@ -128,7 +128,7 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
         *(Path(file) for samples in data.values() if samples is not None for file in samples.files),
         *tool_files(),
     ]
-    files[f"{options.name}.d"] = depfile(out_dir / main, inputs)
+    files |= depfile(f"{options.name}.d", out_dir / main, inputs)
     if emit != "all":
         main = options.name + EMITTED[emit]
         files = {main: files[main]}

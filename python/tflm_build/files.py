@@ -2,7 +2,9 @@
 """Put files in their place, once all of them are written."""
 
 import contextlib
+import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,9 +18,12 @@ __all__ = ["Place", "depfile", "place_files"]
 _BESIDE: Final = ".tflm-build-"
 
 
-Place = Callable[[Mapping[str, bytes], str], None]
-"""Write files, content by name, and rename the second argument's last: while it is missing or old, a build system knows
-that work is left."""
+_CARRIED: Final = re.compile(r"([A-Za-z]:)?[\w /+,.@~()=-]*\w")
+"""What a dependency file can name: CMake hands it to Ninja and Make, and Ninja 1.11 reads no quotes, stars and more."""
+
+Place = Callable[[Mapping[str, bytes | Path], str], None]
+"""Write files, content by name, or links to paths, and rename the second argument's last: while it is missing or old, a
+build system knows that work is left."""
 
 
 @contextlib.contextmanager
@@ -68,14 +73,17 @@ def _newest(path: Path) -> int:
     return max(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
 
 
-def _place(folder: Path, own: Path, time: int, files: Mapping[str, bytes], last: str) -> None:
+def _place(folder: Path, own: Path, time: int, files: Mapping[str, bytes | Path], last: str) -> None:
     """Write files of a time into a folder of this process, and rename them into their place."""
     try:
         for name, content in files.items():
-            if (folder / name).is_dir():
+            if (folder / name).is_dir() and not (folder / name).is_symlink():
                 raise IsADirectoryError(None, f"{name} is a folder")
-            (own / name).write_bytes(content)
-            os.utime(own / name, ns=(time, time))
+            if isinstance(content, Path):
+                (own / name).symlink_to(content.absolute())
+            else:
+                (own / name).write_bytes(content)
+                os.utime(own / name, ns=(time, time))
         for name in sorted(files, key=lambda name: name == last):
             (own / name).replace(folder / name)
     except OSError as error:
@@ -85,10 +93,27 @@ def _place(folder: Path, own: Path, time: int, files: Mapping[str, bytes], last:
         raise TflmBuildError(msg) from error
 
 
-def depfile(target: Path, inputs: Iterable[Path]) -> bytes:
-    """Return a dependency file in Make's syntax, with the paths as they were given."""
-    lines = [_escaped(target) + ":", *(f"  {_escaped(path)}" for path in inputs)]
-    return (" \\\n".join(lines) + "\n").encode()
+def depfile(name: str, target: Path, inputs: Iterable[Path]) -> dict[str, bytes | Path]:
+    """Return a dependency file in Make's syntax, with the paths as they were given, and the links that it needs.
+
+    A path that it cannot name is named by a link that lies beside it.
+
+    Args:
+        name: of the dependency file, which is going to lie beside the target.
+        target: what depends on the inputs.
+        inputs: files and folders.
+    """
+    files: dict[str, bytes | Path] = {}
+    named = []
+    for path in inputs:
+        if os.name != "posix" or _CARRIED.fullmatch(path.as_posix()):
+            named.append(path)
+        else:
+            link = f"{name}.{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
+            files[link] = path
+            named.append(target.with_name(link))
+    lines = [_escaped(target) + ":", *(f"  {_escaped(path)}" for path in named)]
+    return {name: (" \\\n".join(lines) + "\n").encode(), **files}
 
 
 def _escaped(path: Path) -> str:

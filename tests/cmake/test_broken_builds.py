@@ -78,6 +78,20 @@ def test_a_deleted_source(project: Project) -> None:
     assert "Compiling model dense" in project.make()
 
 
+def test_a_source_that_is_replaced_by_an_older_one(project: Project) -> None:
+    """What times do not show is seen when the project is configured, and once."""
+    source, target = project.source / "dense.tflite", ("--target", "dense_generate")
+    project.configure()
+    project.make(*target)
+    source.write_bytes(source.read_bytes().replace(b"\x09\x0a\xf5\x0c", b"\x09\x0a\xf5\x0d"))
+    os.utime(source, (1, 1))
+    assert "Compiling" not in project.make(*target)
+    project.configure()
+    assert "Compiling" in project.make(*target)
+    project.configure()
+    assert "Compiling" not in project.make(*target)
+
+
 def test_a_read_only_build_folder(project: Project) -> None:
     """Root may write anywhere, so it is left without that capability."""
     project.configure()

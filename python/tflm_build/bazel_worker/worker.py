@@ -103,8 +103,9 @@ def _run(arguments: Sequence[str]) -> tuple[int, str]:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
     if job.words[:1] != ("convert",):
         return code, results.getvalue() + errors.getvalue()
-    # The depfile is for other build systems.
-    Path(job.value("--out-dir"), f"{job.value('--name')}.d").unlink(missing_ok=True)
+    if code == 0:
+        for path in Path(job.value("--out-dir")).glob(f"{job.value('--name')}.d*"):
+            path.unlink()  # the depfile, and its links, are for other build systems
     return code, errors.getvalue()
 
 

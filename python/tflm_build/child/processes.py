@@ -28,7 +28,7 @@ def run_new(task: Task, folder: Path) -> int | None:
     """Run the task of a folder in a new process; return its exit status, None if it had to be ended."""
     with (folder / "log").open("wb") as log:
         options = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-        child = _start(task.module, str(task.gigabytes), env=task.environment, **options)
+        child = _start(task.module, str(task.gigabytes), str(os.getpid()), env=task.environment, **options)
     try:
         return child.wait(task.seconds)
     except subprocess.TimeoutExpired:

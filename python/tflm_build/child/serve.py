@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tflm_build.child.messages import pack, unpack
 from tflm_build.child.processes import end_group
 from tflm_build.errors import TflmBuildError, first_line
 
@@ -81,16 +80,20 @@ def _limit(gigabytes: int) -> None:
             resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
 
 
-def _end_with_parent() -> None:
-    """Let Linux end this process when the one that started it is killed."""
+def _end_with_parent(parent: int) -> None:
+    """Let Linux end this process when the one that started it is killed, or has been killed already."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def _serve(module: str, gigabytes: int) -> None:
     """Answer the request in the working directory: the child's side."""
+    from tflm_build.child.messages import pack, unpack  # numpy takes long: by now this process ends with its parent
+
     _limit(gigabytes)
     request = unpack(Path("request").read_bytes())
     try:
@@ -108,5 +111,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "--fork":
         _fork_tasks(sys.argv[2:])
     else:
-        _end_with_parent()
+        _end_with_parent(int(sys.argv[3]))
         _serve(sys.argv[1], int(sys.argv[2]))
