@@ -88,6 +88,8 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
     golden = golden_inputs(graph.inputs, converted.samples)
     arranged = plan_arena(options, model, golden)
+    if arranged.measured.disagrees:
+        progress.note(f"the arena's size is {arranged.measured.basis}; please report this model")
 
     progress.stage("comparing with LiteRT's reference kernels")
     proof = prove(options, graph, golden, arranged, converted)

@@ -238,8 +238,8 @@ def test_lifetimes_are_those_of_tflm() -> None:
         Block(1, 16, 1, 3),
         Block(2, 32, 2, 3),
         Block(3, 16, 3, 3),
-        Block(4, 16, -1, 3),
-        Block(5, 32, -1, 3),
+        Block(4, 16, 3, 3),
+        Block(5, 32, 3, 3),
     ]
 
 

@@ -78,6 +78,7 @@ def manifest(
         "budgets": {kind: options.budget(f"max_{kind}") for kind in ("flash", "arena", "macs")},
         "arena": {
             "smallest": arranged.measured.smallest_arena,
+            "computed": arranged.measured.computed.bytes,
             "interpreter": INTERPRETER_SIZE,
             "size": arranged.measured.arena_size,
             "head": arranged.measured.head,

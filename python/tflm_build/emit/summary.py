@@ -26,10 +26,11 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     arranged, proof = shipment.arranged, shipment.proof
     measured, flash, before = arranged.measured, len(shipment.flatbuffer), converted.bytes_before
     passing = measured.smallest_arena - measured.head - measured.tail
+    basis = f"; {measured.basis}" if measured.basis else ""
     parts = f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
     lines = {
         "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
-        "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}",
+        "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
         "data": _data(converted.calibration),
         "proof": f"{_layers(proof)}{_whole(proof)} in {shipment.golden.count} vectors{_accuracy(proof)}",

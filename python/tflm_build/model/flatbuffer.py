@@ -12,6 +12,7 @@ from tflm_build.errors import TflmBuildError
 
 __all__ = [
     "ALIGNMENT",
+    "MEMORY_PLAN",
     "behind_tables",
     "indices",
     "load",
@@ -24,6 +25,9 @@ __all__ = [
 
 ALIGNMENT: Final = 16
 """Bytes: a buffer's place in the file, and the file's in flash. Small cores fault on a float32 off its alignment."""
+
+MEMORY_PLAN: Final = b"OfflineMemoryAllocation"
+"""The only metadata that TFLM reads. Words: version, subgraph, count of tensors, and an offset for each."""
 
 
 def load(data: bytes) -> Any:

@@ -3,12 +3,22 @@
 
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Final
 
 from tflm_build.model.flatbuffer import ALIGNMENT
-from tflm_build.model.graph import Graph
+from tflm_build.model.graph import Graph, Operand, Operator
 from tflm_build.model.types import TYPES
 
-__all__ = ["Block", "lifetimes", "live_bytes"]
+__all__ = ["Block", "Timeline", "is_planned", "lifetimes", "live_bytes", "timeline"]
+
+_MOST_VISITS: Final = 300
+"""Of subgraphs, each as often as it is called: TFLM's time grows with them too, and it never ends a circle of calls."""
+
+_CALLS: Final = {
+    "CALL_ONCE": ("initSubgraphIndex",),
+    "IF": ("thenSubgraphIndex", "elseSubgraphIndex"),
+    "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"),
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,8 @@ class Block:
     Attributes:
         tensor: its index in the subgraph.
         bytes: a multiple of 16.
-        first: the operator that writes it, counted from 1; 0 for an input, -1 for a tensor that no operator writes.
+        first: the operator that writes it, counted from 1; 0 for an input. Where none writes it, the model's last one
+            for an output, else -1.
         last: the last operator that names it; the model's last one for an output.
     """
 
@@ -28,34 +39,78 @@ class Block:
     last: int
 
 
+@dataclass(frozen=True)
+class Timeline:
+    """When tensors and operators live, in steps: one for each operator, and one for each call of a subgraph.
+
+    A tensor that is written more than once lives, as TFLM has it, from the last time on.
+
+    Attributes:
+        tensors: per subgraph, by the tensor's place: its first step and its last one; none that no operator names.
+        operators: per subgraph, by the operator's number: its first step, and the last one of what it calls.
+    """
+
+    tensors: tuple[dict[int, tuple[int, int]], ...]
+    operators: tuple[dict[int, tuple[int, int]], ...]
+
+
+def timeline(graph: Graph) -> Timeline | None:
+    """Return when tensors and operators live; None where subgraphs call each other too often, or in a circle."""
+    line = Timeline(tuple({} for _ in graph.subgraphs), tuple({} for _ in graph.subgraphs))
+    visits = step = 0
+
+    def visit(index: int) -> bool:
+        nonlocal visits, step
+        visits += 1
+        if visits > _MOST_VISITS or not 0 <= index < len(graph.subgraphs):
+            return False
+        subgraph, lives = graph.subgraphs[index], line.tensors[index]
+        lives |= dict.fromkeys(subgraph.inputs, (step, step))
+        for number, operator in enumerate(subgraph.operators):
+            step += 1
+            first = step
+            lives |= dict.fromkeys((operand.place for operand in operator.outputs), (step, step))
+            for called in _called(operator):
+                step += 1
+                if not visit(called):
+                    return False
+            for operand in (*operator.reads, *operator.outputs):
+                lives[operand.place] = (lives.get(operand.place, (-1, -1))[0], step)
+            line.operators[index][number] = (first, step)
+        for place in subgraph.outputs:
+            lives[place] = (lives.get(place, (step, step))[0], step)
+        return True
+
+    return line if visit(0) else None
+
+
+def _called(operator: Operator) -> tuple[int, ...]:
+    """Return the subgraphs that an operator calls."""
+    return tuple(operator.option(name) for name in _CALLS.get(operator.op, ()))
+
+
+def is_planned(operand: Operand) -> bool:
+    """Say whether TFLM plans memory for a tensor: it has neither data in the file nor a state to keep."""
+    return not operand.variable and not operand.constant
+
+
 def lifetimes(graph: Graph) -> list[Block] | None:
     """Return the blocks that TFLM plans, without the scratch memory that kernels ask for.
-
-    TFLM plans every tensor that has elements, but no data in the file and no state to keep.
 
     Returns:
         None for a model with several subgraphs, or with elements of no fixed size.
     """
-    if len(graph.subgraphs) != 1:
+    line = timeline(graph)
+    if len(graph.subgraphs) != 1 or line is None:
         return None
-    (subgraph,) = graph.subgraphs
-    first = dict.fromkeys(subgraph.inputs, 0)
-    last = dict(first)
-    for step, operator in enumerate(subgraph.operators, 1):
-        first |= dict.fromkeys((operand.place for operand in operator.outputs), step)
-        last |= dict.fromkeys((operand.place for operand in (*operator.reads, *operator.outputs)), step)
-    last |= dict.fromkeys(subgraph.outputs, len(subgraph.operators))
-
     blocks = []
-    for operand in subgraph.operands:
-        if operand.variable or operand.constant:
-            continue
+    for operand in filter(is_planned, graph.subgraphs[0].operands):
         if operand.bytes is None or TYPES[operand.type].dtype is None:
             return None
         steps = -(-operand.bytes // ALIGNMENT)  # rounded up
         if steps:
             place = operand.place
-            blocks.append(Block(place, steps * ALIGNMENT, first.get(place, -1), last.get(place, -1)))
+            blocks.append(Block(place, steps * ALIGNMENT, *line.tensors[0].get(place, (-1, -1))))
     return blocks
 
 

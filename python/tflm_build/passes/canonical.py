@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.flatbuffer import indices, load, schema, store
+from tflm_build.model.flatbuffer import MEMORY_PLAN, indices, load, schema, store
 from tflm_build.model.model import Model
 from tflm_build.passes.repair import repair
-from tflm_build.passes.unnamed import MEMORY_PLAN, drop_unnamed
+from tflm_build.passes.unnamed import drop_unnamed
 
 __all__ = ["canonicalize", "with_metadata"]
 

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
+from tflm_build.model.flatbuffer import MEMORY_PLAN
 from tflm_build.model.lifetimes import Block, lifetimes
 from tflm_build.model.model import Model
 from tflm_build.passes.canonical import with_metadata
-from tflm_build.passes.unnamed import MEMORY_PLAN
 
 __all__ = ["Plan", "greedy_head", "lower_bound", "make_plan", "place", "plannable", "with_plan"]
 

@@ -5,12 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.model.flatbuffer import indices
+from tflm_build.model.flatbuffer import MEMORY_PLAN, indices
 
-__all__ = ["MEMORY_PLAN", "drop_unnamed"]
-
-MEMORY_PLAN: Final = b"OfflineMemoryAllocation"
-"""The only metadata that TFLM reads. Words: version, subgraph, count of tensors, and an offset for each."""
+__all__ = ["drop_unnamed"]
 
 _HEAD: Final = 3  # words of a plan before the offsets
 

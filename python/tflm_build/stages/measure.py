@@ -7,6 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from tflm_build.arena.layout import HOST
+from tflm_build.arena.replay import ComputedArena, compute_arena
 from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
@@ -26,6 +28,7 @@ class Measurement:
 
     Attributes:
         smallest_arena: bytes: the smallest size that worked, to 16 bytes, for this interpreter on a 64-bit host.
+        computed: what it should be as computed.
         head: bytes of it that activations share.
         tail: bytes of it that are kept from allocation on.
         outputs: per output an array (vectors, *shape): the golden outputs.
@@ -34,6 +37,7 @@ class Measurement:
     """
 
     smallest_arena: int
+    computed: ComputedArena
     head: int
     tail: int
     outputs: tuple[Array, ...]
@@ -46,23 +50,45 @@ class Measurement:
         return (*self.outputs, *self.further)
 
     @property
+    def disagrees(self) -> bool:
+        """Whether what was computed is not what was measured."""
+        return self.computed.bytes not in {None, self.smallest_arena}
+
+    @property
+    def basis(self) -> str:
+        """Say where the size comes from, if it is not computed and measured alike; else nothing."""
+        if self.computed.bytes is None:
+            return f"measured on the host, not computed for {', '.join(self.computed.unknown)}"
+        if self.disagrees:
+            return f"measured on the host, where {self.computed.bytes:,} B were computed"
+        return ""
+
+    @property
     def arena_size(self) -> int:
         """Bytes that firmware has to hand out."""
         return self.smallest_arena + INTERPRETER_SIZE
 
 
 def measure(model: Model, golden: GoldenInputs) -> Measurement:
-    """Allocate and invoke a model on TFLM, and bisect the size of its arena.
+    """Allocate and invoke a model on TFLM, and find the size of its arena.
 
     Raises:
         TflmBuildError: TFLM does not run the model; its own reason is quoted.
     """
     inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
-    request = {"flatbuffer": model.flatbuffer, "inputs": inputs, "output_count": len(model.graph.outputs)}
+    computed = compute_arena(model, HOST)
+    request = {
+        "flatbuffer": model.flatbuffer,
+        "inputs": inputs,
+        "output_count": len(model.graph.outputs),
+        "computed": computed.bytes or 0,
+        "floor": computed.floor,
+    }
     with naming_layers(RUN_TFLM, model, golden.arrays):
         answer = run_in_child(RUN_TFLM, request)
     return Measurement(
         smallest_arena=answer["arena"],
+        computed=computed,
         head=answer["head"],
         tail=answer["tail"],
         outputs=tuple(output[: golden.count] for output in answer["outputs"]),

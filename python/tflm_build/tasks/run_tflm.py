@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a model on the TFLM interpreter, in a child process, and find the smallest arena that it works in.
 
+Where its size was computed, two runs show that it is right: in an arena of that size the model works, and in one that
+is smaller TFLM's allocations fail. Else, and where they show otherwise, it is bisected for.
+
 TFLM may kill its process on a damaged model or in an arena that is too small, so every attempt is a fork of the child.
 """
 
@@ -36,12 +39,14 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run a model on TFLM, and measure its arena.
 
     Args:
-        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape) in the tensor's type; `output_count`.
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape) in the tensor's type; `output_count`;
+            where the arena was computed, `computed` and `floor`: its bytes, and those of the smallest that TFLM may
+            accept.
 
     Returns:
-        `arena`: bytes, the smallest that allocates, invokes and answers the same; `head` and `tail`: bytes of it that
-        activations share, and that are kept from allocation on; `outputs`: per output an array
-        (vectors, *shape), computed in an arena of that size; `versions` of the interpreter.
+        `arena`: bytes, the smallest that allocates, invokes and answers the same: what was computed, if that is right;
+        `head` and `tail`: bytes of it that activations share, and that are kept from allocation on; `outputs`: per
+        output an array (vectors, *shape), computed in an arena of that size; `versions` of the interpreter.
 
     Raises:
         TflmBuildError: TFLM refuses the model, is killed by it, needs more than 256 MiB, or answers otherwise in an
@@ -56,17 +61,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         )
         raise TflmBuildError(msg) from error
     model = _Model(request["flatbuffer"], request["output_count"])
-    first = [array[:1] for array in request["inputs"]]
-    roomy, expected = _roomy(model, first)
-    other = _attempt(model, roomy, first, PATTERNS[1])
-    if other is None or not same_answers(other, expected):
-        _refuse_stale(model, first)
-    smallest = _bisect(model, first, expected, roomy // _STEP)
-    outputs = _attempt(model, smallest, request["inputs"], PATTERNS[0])
-    if outputs is None:
-        msg = f"TFLM answers the first golden input but not all of them: {words()}"
-        raise TflmBuildError(msg)
-    head, tail = _allocations()
+    found = _as_computed(model, request["inputs"], request.get("computed", 0), request.get("floor", 0))
+    smallest, outputs, (head, tail) = found or _measured(model, request["inputs"])
     return {
         "arena": smallest,
         "head": head,
@@ -74,6 +70,39 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "outputs": outputs,
         "versions": {"tflite-micro": tflite_micro.__version__},
     }
+
+
+_Found = tuple[int, list[Array], tuple[int, int]]  # the arena, what it answers in it, and its head and tail
+
+
+def _as_computed(model: _Model, inputs: Sequence[Array], computed: int, floor: int) -> _Found | None:
+    """Show that the arena's size is as it was computed; None where it is not, or none was."""
+    outputs = _attempt(model, computed, inputs, PATTERNS[0]) if computed else None
+    if outputs is None:
+        return None
+    parts = _allocations()
+    roomy = next((size for size in SIZES if size > computed), computed)
+    other = _attempt(model, roomy, [array[:1] for array in inputs], PATTERNS[1])
+    if other is None or not same_answers(other, [output[:1] for output in outputs]):
+        return None
+    if _attempt(model, floor - _STEP, [array[:1] for array in inputs], PATTERNS[1]) is not None:
+        return None
+    return computed, outputs, parts
+
+
+def _measured(model: _Model, inputs: Sequence[Array]) -> _Found:
+    """Bisect for the smallest arena, and run all inputs in it."""
+    first = [array[:1] for array in inputs]
+    roomy, expected = _roomy(model, first)
+    other = _attempt(model, roomy, first, PATTERNS[1])
+    if other is None or not same_answers(other, expected):
+        _refuse_stale(model, first)
+    smallest = _bisect(model, first, expected, roomy // _STEP)
+    outputs = _attempt(model, smallest, inputs, PATTERNS[0])
+    if outputs is None:
+        msg = f"TFLM answers the first golden input but not all of them: {words()}"
+        raise TflmBuildError(msg)
+    return smallest, outputs, _allocations()
 
 
 def _roomy(model: _Model, inputs: Sequence[Array]) -> tuple[int, list[Array]]:

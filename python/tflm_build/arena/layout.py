@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work out the sizes of TFLM's structures for a kind of processor and a build of TFLM."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final, NamedTuple
+
+__all__ = ["HOST", "Layout", "Size", "round_up"]
+
+
+class Size(NamedTuple):
+    """Bytes of a structure, and what its address is a multiple of."""
+
+    bytes: int
+    alignment: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What decides the size of a structure.
+
+    Attributes:
+        pointer: bytes of a pointer and of size_t.
+        enumeration: bytes of an enumeration: 1 where the compiler makes them short, as for Arm, else 4.
+        built_with: what TFLM was built with, of the column "with" in structures.tsv.
+    """
+
+    pointer: int
+    enumeration: int
+    built_with: frozenset[str] = frozenset()
+
+    def size(self, structure: str) -> Size:
+        """Return the size of a structure; KeyError for one that structures.tsv lacks."""
+        fields, further = _structures()[structure]
+        for condition, more in further:
+            fields += more if condition in self.built_with else ""
+        sizes = {"p": self.pointer, "e": self.enumeration, "d": 8, "i": 4, "h": 2, "b": 1}
+        end, widest = 0, 1
+        for count, field in re.findall(r"(\d*)([a-z])", fields):
+            end = round_up(end, sizes[field]) + int(count or 1) * sizes[field]
+            widest = max(widest, sizes[field])
+        return Size(round_up(end, widest), widest)
+
+
+HOST: Final = Layout(8, 4, frozenset({"compression", "recording"}))
+"""The tflite-micro wheel, which the model is measured on."""
+
+
+def round_up(value: int, alignment: int) -> int:
+    """Return the smallest multiple of the alignment that is not less than the value."""
+    return -(-value // alignment) * alignment
+
+
+@cache
+def _structures() -> dict[str, tuple[str, tuple[tuple[str, str], ...]]]:
+    """Return, of each structure, its fields, and those that it has besides under a condition."""
+    table = resources.files("tflm_build.arena").joinpath("structures.tsv").read_text("utf-8")
+    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    return {
+        name: (fields, tuple((text.split(":")[0], text.split(":")[1]) for text in more.split() if text != "-"))
+        for name, fields, more in rows
+    }
