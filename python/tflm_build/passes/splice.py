@@ -21,8 +21,9 @@ _TYPES: Final = {
     np.dtype(np.int64): schema.TensorType.INT64,
 }
 _ACTIVATIONS: Final = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8}
-_LARGEST_CELL: Final = 6
-"""TFLM's kernel takes a cell state of 2^6 at most; its tanh is 1 long before."""
+_CELL_POWERS: Final = (0, 6)
+"""The cell's state reaches a power of two: 2^6 at most, for TFLM, where its tanh is 1 long before; 2^0 at least, for
+LiteRT, whose tanh of less is 1 everywhere."""
 
 
 @dataclass(frozen=True)
@@ -216,8 +217,8 @@ def _lstm(work: _Work, layer: Recurrent, sequences: int, kind: Any, scaling: tup
     if scaling is not None:
         if layer.stateful and scaling[1]:
             scaling = (layer.output_range / 127, 0)
-        power = int(np.ceil(np.log2(max(layer.cell_range, 1e-3))))
-        cell_kind, cell_scaling = schema.TensorType.INT16, (2.0 ** (min(power, _LARGEST_CELL) - 15), 0)
+        power = np.ceil(np.log2(max(layer.cell_range, 1e-3))).clip(*_CELL_POWERS)
+        cell_kind, cell_scaling = schema.TensorType.INT16, (2.0 ** (float(power) - 15), 0)
     state = (layer.batch, layer.units)
     hidden = work.tensor(f"{layer.layer}/output_state", state, kind, scaling, variable=True)
     cell = work.tensor(f"{layer.layer}/cell_state", state, cell_kind, cell_scaling, variable=True)
