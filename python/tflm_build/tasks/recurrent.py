@@ -158,8 +158,7 @@ def _noting(layer: Any, original: Callable[..., Any], calls: _Calls) -> Callable
         if reason:
             calls.others[layer.name] = reason
             return original(sequences, *arguments, **keywords)
-        backwards = list(range(sequences.shape[1]))[::-1]
-        calls.reads.append(tf.gather(sequences, backwards, axis=1) if layer.go_backwards else sequences)
+        calls.reads.append(tf.reverse(sequences, [1]) if layer.go_backwards else sequences)
         calls.layers.append(_read(layer, tuple(sequences.shape)))
         if calls.writes is None:
             return original(sequences, *arguments, **keywords)
