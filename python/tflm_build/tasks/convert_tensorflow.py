@@ -12,6 +12,7 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.model.flatbuffer import load
+from tflm_build.passes.rescale import rescale
 from tflm_build.passes.splice import Place, splice
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 from tflm_build.tasks.call_function import imported_files
@@ -196,7 +197,7 @@ def _convert_function(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return bytes(converter.convert()), kept[-1] if kept else None
+            return rescale(bytes(converter.convert())), kept[-1] if kept else None
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if "error:" in line), first_line(error))
         msg = f"TensorFlow cannot convert this model: {reason}; replace that layer by ops that TFLite has"
