@@ -122,7 +122,7 @@ class Graph:
     @property
     def quantization(self) -> str:
         """Say what the operators compute with: none (float32), int8, int16x8, or mixed."""
-        computing = [operator for operator in self.operators if operator.op not in {"QUANTIZE", "DEQUANTIZE"}]
+        computing = [operator for operator in self.operators if operator.op not in {"QUANTIZE", "DEQUANTIZE", "FILL"}]
         operands = [operand for operator in computing for operand in (*operator.reads, *operator.outputs)]
         # A kernel chooses the type of its state itself: the cell of an int8 LSTM is int16.
         types = {operand.type for operand in operands if not (operand.constant or operand.variable)}

@@ -3,14 +3,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from tflm_build.arrays import Array
 from tflm_build.model.flatbuffer import indices, load, schema, store
-from tflm_build.model.recurrent import Recurrent
+from tflm_build.model.recurrent import LstmWeights, Recurrent
 from tflm_build.passes.draft import Draft, Scaling
+from tflm_build.passes.loop import insert_loop, weights, wide_bias
 
 __all__ = ["Place", "splice"]
 
@@ -42,106 +42,90 @@ def splice(flatbuffer: bytes, layers: Sequence[Recurrent], places: Sequence[Plac
         The model without these inputs and outputs. A layer begins each run of the model with a state of zeros, which
         two operators write, unless it is stateful: TFLM's kernel alone would go on from where the last run ended.
     """
-    work = Draft(load(flatbuffer))
-    main = work.main
+    draft = Draft(load(flatbuffer))
+    main = draft.main
     inputs, outputs = indices(main.inputs), indices(main.outputs)
-    ends = [(work.after_quantize(inputs[at.writes]), work.before_dequantize(outputs[at.reads])) for at in places]
+    ends = [(draft.after_quantize(inputs[at.writes]), draft.before_dequantize(outputs[at.reads])) for at in places]
     taken, given = {at.writes for at in places}, {at.reads for at in places}
     main.inputs = [tensor for place, tensor in enumerate(inputs) if place not in taken]
     main.outputs = [tensor for place, tensor in enumerate(outputs) if place not in given]
     for layer, (written, read) in zip(layers, ends, strict=True):
-        _insert(work, layer, read, written)
-    work.order()
-    work.join_reshapes()
-    return store(work.model)
+        _insert(draft, layer, read, written)
+    draft.order()
+    draft.join_reshapes()
+    return store(draft.model)
 
 
-def _insert(work: Draft, layer: Recurrent, read: int, written: int) -> None:
+def _insert(draft: Draft, layer: Recurrent, read: int, written: int) -> None:
     """Add the operators of one layer."""
-    kind = work.main.tensors[read].type
-    floating = kind == schema.TensorType.FLOAT32
-    sequences = work.reshape(read, (layer.batch, layer.steps, layer.features))
-    answer = _lstm(work, layer, sequences, kind, None if floating else work.scaling(written))
-    flat = indices(work.main.tensors[written].shape)
-    if not floating and work.scaling(answer) != work.scaling(written):
-        shape = indices(work.main.tensors[answer].shape)
-        scaled = work.tensor(f"{layer.layer}/scaled", shape, kind, work.scaling(written))
-        work.operator("QUANTIZE", [answer], scaled, "QuantizeOptions")
+    kind = draft.main.tensors[read].type
+    if layer.fused is None:
+        answer = insert_loop(draft, layer, draft.reshape(read, (layer.steps, layer.features)), kind)
+    else:
+        sequences = draft.reshape(read, (layer.batch, layer.steps, layer.features))
+        answer = _lstm(draft, layer, layer.fused, sequences, draft.scaling(written))
+    if draft.scaling(answer) != draft.scaling(written):
+        shape = indices(draft.main.tensors[answer].shape)
+        scaled = draft.tensor(f"{layer.layer}/scaled", shape, kind, draft.scaling(written))
+        draft.operator("QUANTIZE", [answer], scaled, "QuantizeOptions")
         answer = scaled
-    work.reshape(answer, flat, written)
+    draft.reshape(answer, indices(draft.main.tensors[written].shape), written)
 
 
-def _lstm(work: Draft, layer: Recurrent, sequences: int, kind: Any, scaling: Scaling) -> int:
+def _lstm(draft: Draft, layer: Recurrent, given: LstmWeights, sequences: int, scaling: Scaling) -> int:
     """Add a UNIDIRECTIONAL_SEQUENCE_LSTM; return what it writes.
 
     A state that nobody writes begins with zero bytes, so that it needs the zero point 0.
     """
-    names = ("input", "forget", "cell", "output")
-    kernels, recurrents, biases = (
-        np.split(weights, 4, axis=-1) for weights in (layer.kernel, layer.recurrent, layer.bias)
-    )
+    kind = draft.main.tensors[sequences].type
     cell_kind, cell_scaling = kind, None
     if scaling is not None:
+        output, cell_range = (max(abs(seen.low), abs(seen.high)) for seen in layer.seen)
         if layer.stateful and scaling[1]:
-            scaling = (layer.output_range / 127, 0)
-        power = np.ceil(np.log2(max(layer.cell_range, 1e-3))).clip(*_CELL_POWERS)
+            scaling = (output / 127 or 1.0, 0)
+        power = np.ceil(np.log2(max(cell_range, 1e-3))).clip(*_CELL_POWERS)
         cell_kind, cell_scaling = schema.TensorType.INT16, (2.0 ** (float(power) - 15), 0)
     state = (layer.batch, layer.units)
-    hidden = work.tensor(f"{layer.layer}/output_state", state, kind, scaling, variable=True)
-    cell = work.tensor(f"{layer.layer}/cell_state", state, cell_kind, cell_scaling, variable=True)
-    written = work.tensor(layer.layer, (layer.batch, layer.steps, layer.units), kind, scaling)
-    inputs = [sequences]
-    step = 0.0 if scaling is None else work.scaling(sequences)[0]
-    offsets = []
-    for matrices, title in ((kernels, "kernel"), (recurrents, "recurrent_kernel")):
-        for matrix, gate in zip(matrices, names, strict=True):
-            name = f"{layer.layer}/{gate}_{title}"
-            inputs.append(_weights(work, name, np.ascontiguousarray(matrix.T), quantized=scaling is not None))
-    for place, (bias, gate) in enumerate(zip(biases, names, strict=True)):
-        name = f"{layer.layer}/{gate}_bias"
-        if scaling is None:
-            offsets.append(work.constant(name, np.ascontiguousarray(bias)))
-            continue
-        scale = step * work.scaling(inputs[1 + place])[0]
-        wide = np.int32 if kind == schema.TensorType.INT8 else np.int64
-        offsets.append(work.constant(name, np.round(bias.astype(np.float64) / scale).astype(wide), (scale, 0)))
-    inputs += [*[-1] * 3, *offsets, -1, -1, hidden, cell, *[-1] * 4]
+    hidden = draft.tensor(f"{layer.layer}/output_state", state, kind, scaling, variable=True)
+    cell = draft.tensor(f"{layer.layer}/cell_state", state, cell_kind, cell_scaling, variable=True)
+    written = draft.tensor(layer.layer, (layer.batch, layer.steps, layer.units), kind, scaling)
+    kernels, recurrents = (
+        [
+            weights(draft, f"{layer.layer}/{title}", np.ascontiguousarray(matrix.T), quantized=scaling is not None)
+            for matrix in np.split(matrices, 4, axis=-1)
+        ]
+        for matrices, title in ((given.kernel, "kernel"), (given.recurrent, "recurrent_kernel"))
+    )
+    biases = [
+        wide_bias(draft, f"{layer.layer}/bias", bias, sequences, kernel, kind)
+        for bias, kernel in zip(np.split(given.bias, 4), kernels, strict=True)
+    ]
     if not layer.stateful:
-        _clear(work, layer, hidden, cell)
-    operator = work.operator(
+        _clear(draft, layer, hidden, cell)
+    operator = draft.operator(
         "UNIDIRECTIONAL_SEQUENCE_LSTM",
-        inputs,
+        [sequences, *kernels, *recurrents, *[-1] * 3, *biases, -1, -1, hidden, cell, *[-1] * 4],
         written,
         "UnidirectionalSequenceLSTMOptions",
         fusedActivationFunction=schema.ActivationFunctionType.TANH,
     )
     if kind == schema.TensorType.INT8:  # LiteRT asks for five, and reads the scale of the last one alone
-        operator.intermediates = [work.tensor(f"{layer.layer}/intermediate", (0,), kind, scaling)] * 5
+        operator.intermediates = [draft.tensor(f"{layer.layer}/intermediate", (0,), kind, scaling)] * 5
     return written
 
 
-def _clear(work: Draft, layer: Recurrent, hidden: int, cell: int) -> None:
+def _clear(draft: Draft, layer: Recurrent, hidden: int, cell: int) -> None:
     """Let each run begin with a state of zeros.
 
     FILL, which TFLM lacks for int16, writes real numbers; QUANTIZE turns a zero into that of each type.
     """
     state = (layer.batch, layer.units)
-    if work.main.tensors[cell].type == schema.TensorType.FLOAT32:
-        sizes, zero = (
-            work.constant("shape", np.array(state, np.int32)),
-            work.constant("zero", np.zeros((), np.float32)),
-        )
+    if draft.main.tensors[cell].type == schema.TensorType.FLOAT32:
+        sizes = draft.constant("shape", np.array(state, np.int32))
+        zero = draft.constant("zero", np.zeros((), np.float32))
         for tensor in (hidden, cell):
-            work.operator("FILL", [sizes, zero], tensor, "FillOptions")
+            draft.operator("FILL", [sizes, zero], tensor, "FillOptions")
         return
-    zeros = work.constant("zeros", np.zeros(state, np.int8), (1.0, 0))
+    nothing = draft.constant("zeros", np.zeros(state, np.int8), (1.0, 0))
     for tensor in (hidden, cell):
-        work.operator("QUANTIZE", [zeros], tensor, "QuantizeOptions")
-
-
-def _weights(work: Draft, name: str, matrix: Array, *, quantized: bool) -> int:
-    """Add weights, as int8 with one scale where they are quantized."""
-    if not quantized:
-        return work.constant(name, matrix.astype(np.float32))
-    scale = float(np.abs(matrix).max()) / 127 or 1.0
-    return work.constant(name, np.round(matrix / scale).astype(np.int8), (scale, 0))
+        draft.operator("QUANTIZE", [nothing], tensor, "QuantizeOptions")

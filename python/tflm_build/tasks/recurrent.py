@@ -4,14 +4,20 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from tflm_build.arrays import Array
-from tflm_build.model.recurrent import Lstm, Recurrent
+from tflm_build.model.cells import Step, gru, lstm, simple_rnn
+from tflm_build.model.recurrent import LstmWeights, Recurrent
 
 __all__ = ["Cut", "cut_recurrent", "name_of_write"]
+
+_CELLS: Final = frozenset({"GRUCell", "LSTMCell", "SimpleRNNCell"})
+_FUNCTIONS: Final = frozenset({"linear", "relu", "sigmoid", "tanh"})
+_FUSED: Final = ("tanh", "sigmoid")
+"""The activations of TFLM's LSTM."""
 
 
 def name_of_write(place: int) -> str:
@@ -59,7 +65,7 @@ class Cut:
         written, layers = [], []
         for layer, reads in zip(self.layers, zip(*rows, strict=True), strict=True):
             answer, seen = layer.follow(np.stack(reads))
-            written.append(answer.reshape(len(rows), -1, layer.units))
+            written.append(answer)
             layers.append(seen)
         return written, layers
 
@@ -113,13 +119,13 @@ def cut_recurrent(model: Any, call: Callable[..., Any], specs: Sequence[Any]) ->
     if not layers:
         return None, others
     writes = [
-        tf.TensorSpec((layer.batch * layer.steps, layer.units), tf.float32, name=name_of_write(place))
+        tf.TensorSpec((layer.batch * layer.rows, layer.units), tf.float32, name=name_of_write(place))
         for place, layer in enumerate(layers)
     ]
 
     def rest(*tensors: Any) -> Any:
         shaped = [
-            tf.reshape(written, (layer.batch, layer.steps, layer.units))
+            tf.reshape(written, (layer.batch, layer.rows, layer.units))
             for written, layer in zip(tensors[len(specs) :], layers, strict=True)
         ]
         calls = _Calls(tf.compat.v1.get_default_graph(), shaped)
@@ -159,11 +165,11 @@ def _noting(layer: Any, original: Callable[..., Any], calls: _Calls) -> Callable
             calls.others[layer.name] = reason
             return original(sequences, *arguments, **keywords)
         calls.reads.append(tf.reverse(sequences, [1]) if layer.go_backwards else sequences)
-        calls.layers.append(_read(layer, tuple(sequences.shape)))
+        calls.layers.append(_read(layer, tuple(sequences.shape), len(calls.layers)))
         if calls.writes is None:
             return original(sequences, *arguments, **keywords)
         written = calls.writes[len(calls.layers) - 1]
-        return written if layer.return_sequences else written[:, -1]
+        return written if layer.return_sequences else tf.squeeze(written[:, -1:], 1)
 
     return call
 
@@ -172,26 +178,54 @@ def _what_hinders(layer: Any, sequences: Any, arguments: Sequence[Any], keywords
     """Say why TFLM's operator cannot stand for a call; nothing where it can."""
     cell = layer.cell
     kind = type(cell).__name__
-    if kind != "LSTMCell":
-        return f"TFLM has no operator for {kind}"
-    functions = cell.activation.__name__, cell.recurrent_activation.__name__
-    if functions != ("tanh", "sigmoid"):
-        return f"TFLM's operator has the activations tanh and sigmoid, not {' and '.join(functions)}"
+    if kind not in _CELLS:
+        return f"a {kind} is not known"
+    functions = _functions(cell)
+    if not _FUNCTIONS.issuperset(functions):
+        return f"of activations, {', '.join(sorted(_FUNCTIONS))} are known; it has {' and '.join(functions)}"
     if any(value is not None for value in (*arguments, keywords.get("initial_state"), keywords.get("mask"))):
-        return "TFLM's operator takes no mask and no initial state"
+        return "it is called with a mask or an initial state"
     if layer.return_state:
-        return "TFLM's operator does not give its state away"
-    if sequences.graph is not graph or sequences.shape.rank != 3 or None in tuple(sequences.shape):  # noqa: PLR2004
+        return "it returns its state"
+    if sequences.graph is not graph or None in tuple(sequences.shape):
         return "it is called in a loop, or with sizes that are not fixed"
+    fused = kind == "LSTMCell" and functions == _FUSED
+    if not fused and (sequences.shape[0] != 1 or layer.stateful):
+        return "only an LSTM with tanh and sigmoid can be stateful or have a batch here"
     return ""
 
 
-def _read(layer: Any, shape: tuple[int, ...]) -> Recurrent:
+def _functions(cell: Any) -> tuple[str, ...]:
+    """Return the names of a cell's activations."""
+    return tuple(
+        getattr(cell, name).__name__ for name in ("activation", "recurrent_activation") if hasattr(cell, name)
+    )
+
+
+def _read(layer: Any, shape: tuple[int, ...], place: int) -> Recurrent:
     """Take the weights of a layer."""
     import tensorflow as tf
 
     cell = layer.cell
+    kind, functions = type(cell).__name__, _functions(cell)
     with tf.init_scope():  # the numbers, and not what stands for them in the graph
         kernel, recurrent = np.asarray(cell.kernel), np.asarray(cell.recurrent_kernel)
         bias = np.asarray(cell.bias) if cell.use_bias else np.zeros(kernel.shape[1], np.float32)
-    return Lstm(layer.name, *shape[:2], stateful=layer.stateful, kernel=kernel, recurrent=recurrent, bias=bias)
+    steps: dict[str, Callable[[], Step]] = {
+        "SimpleRNNCell": lambda: simple_rnn(kernel, recurrent, bias, *functions),
+        "LSTMCell": lambda: lstm(kernel, recurrent, bias, *functions),
+        "GRUCell": lambda: gru(kernel, recurrent, bias, *functions, reset_after=cell.reset_after),
+    }
+    fused = kind == "LSTMCell" and functions == _FUSED
+    return Recurrent(
+        layer=f"{layer.name}_call_{place}" if place else layer.name,
+        batch=shape[0],
+        steps=shape[1],
+        features=shape[2],
+        units=len(recurrent),
+        states=2 if kind == "LSTMCell" else 1,
+        stateful=layer.stateful,
+        rows=shape[1] if fused or layer.return_sequences else 1,
+        step=steps[kind](),
+        fused=LstmWeights(kernel, recurrent, bias) if fused else None,
+    )
