@@ -122,9 +122,11 @@ class Graph:
     @property
     def quantization(self) -> str:
         """Say what the operators compute with: none (float32), int8, int16x8, or mixed."""
-        computing = [operator for operator in self.operators if operator.op not in {"QUANTIZE", "DEQUANTIZE"}]
+        computing = [operator for operator in self.operators if operator.op not in {"QUANTIZE", "DEQUANTIZE", "FILL"}]
         operands = [operand for operator in computing for operand in (*operator.reads, *operator.outputs)]
-        types = {operand.type for operand in operands if not operand.constant} & {"float32", "int8", "uint8", "int16"}
+        # A kernel chooses the type of its state itself: the cell of an int8 LSTM is int16.
+        types = {operand.type for operand in operands if not (operand.constant or operand.variable)}
+        types &= {"float32", "int8", "uint8", "int16"}
         if types <= {"float32"}:
             return "none"
         return {frozenset({"int8"}): "int8", frozenset({"int16"}): "int16x8"}.get(frozenset(types), "mixed")

@@ -9,7 +9,7 @@ import numpy as np
 
 from tflm_build.arrays import Array, distance
 from tflm_build.model.fully_connected import read_fully_connected
-from tflm_build.model.graph import Operator
+from tflm_build.model.graph import Operand, Operator
 from tflm_build.model.model import Model
 from tflm_build.model.svdf import read_svdf
 from tflm_build.passes.canonical import canonicalize
@@ -81,18 +81,38 @@ def _compare(model: Model, values: Mapping[int, Array]) -> list[_Row]:
             if written[place] and found.keys() >= set(written[place]):
                 row = _row(number, found, values, written[place])
                 rows[place] = min(row, rows[place], key=lambda row: row.difference)
+    for place, operator in enumerate(operators):
+        states = {operand.place for operand in operator.outputs if operand.variable}
+        reader = next((row for row, other in zip(rows, operators, strict=True) if states & _states(other.reads)), None)
+        if not written[place] and reader is not None:  # who reads the state was compared behind this operator
+            rows[place] = reader._replace(difference=0.0)
     return rows
 
 
+def _states(operands: Sequence[Operand]) -> set[int]:
+    """Return the places of those that are state."""
+    return {operand.place for operand in operands if operand.variable}
+
+
 def _units(operators: Sequence[Operator], places: Sequence[int]) -> list[list[int]]:
-    """Return operators alone, but those that share variables together."""
+    """Return operators alone, but those that share variables or state together."""
     sharing = [
         place
         for place in places
         if any(operand.type == "resource" for operand in (*operators[place].reads, *operators[place].outputs))
         or not operators[place].outputs
     ]
-    return [*([sharing] if sharing else []), *([place] for place in places if place not in sharing)]
+    units = [sharing] if sharing else []
+    for place in places:
+        states = _states((*operators[place].reads, *operators[place].outputs))
+        same = [
+            unit
+            for unit in units
+            if any(states & _states((*operators[other].reads, *operators[other].outputs)) for other in unit)
+        ]
+        if place not in sharing:
+            units = [unit for unit in units if unit not in same] + [[*(other for unit in same for other in unit), place]]
+    return units
 
 
 def _ask(model: Any, units: Sequence[Sequence[int]], values: Mapping[int, Array], resolver: str) -> dict[int, Array]:

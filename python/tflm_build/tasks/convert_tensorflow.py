@@ -3,6 +3,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +12,12 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.model.flatbuffer import load
+from tflm_build.passes.rescale import rescale
+from tflm_build.passes.splice import Place, splice
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 from tflm_build.tasks.call_function import imported_files
 from tflm_build.tasks.load_model import Input, Loaded, load_model
+from tflm_build.tasks.recurrent import name_of_write
 
 __all__ = ["run"]
 
@@ -48,18 +52,18 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     calibration = _bind(request, "CALIBRATION", model.inputs)
     test_data = _bind(request, "TEST_DATA", model.inputs)
     notes = [*model.notes, *(note for data in (calibration, test_data) if data is not None for note in data.notes)]
-    flatbuffer, float_flatbuffer = _convert(tf, model, request, calibration)
-    inputs, outputs = _flatbuffer_order(flatbuffer, model)
+    converted = _convert(tf, model, request, calibration)
+    inputs, outputs = converted.inputs, converted.outputs
     answer: dict[str, Any] = {
-        "flatbuffer": flatbuffer,
+        "flatbuffer": converted.flatbuffer,
         "inputs": [model.inputs[place].name for place in inputs],
         "outputs": [model.outputs[place] for place in outputs],
         "versions": {"tensorflow": tf.__version__, **model.versions},
         "notes": notes,
         "calibration": None if calibration is None else describe(calibration, model.inputs),
     }
-    if float_flatbuffer is not None:
-        answer["float_flatbuffer"] = float_flatbuffer
+    if converted.float_flatbuffer is not None:
+        answer["float_flatbuffer"] = converted.float_flatbuffer
     if request["kind"] == "function":
         answer["files"] = imported_files(Path(request["path"]).parent)
     chosen = choose(test_data, calibration)
@@ -106,22 +110,79 @@ def _predict(model: Loaded, samples: Sequence[Array]) -> list[Array]:
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound | None) -> tuple[bytes, bytes | None]:
-    """Convert with TensorFlow's converter; with calibration data, to integers only.
+@dataclass(frozen=True)
+class _Converted:
+    """What TensorFlow's converter made.
+
+    Attributes:
+        flatbuffer: the model; float_flatbuffer: what it was quantized from, None where that is not known.
+        inputs, outputs: which of the source's inputs and outputs stand where in it.
+    """
+
+    flatbuffer: bytes
+    float_flatbuffer: bytes | None
+    inputs: list[int]
+    outputs: list[int]
+
+
+def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound | None) -> _Converted:
+    """Convert with TensorFlow's converter, with calibration data to integers only, and put in what was cut out."""
+    quantized = request["quantize"] != "none" and calibration is not None
+    arrays = calibration.arrays if quantized and calibration is not None else None
+    shapes = [spec.shape for spec in model.inputs]
+    if model.cut is None:
+        flatbuffer, before = _convert_function(tf, model.converted, request, arrays, shapes)
+        return _Converted(flatbuffer, before, *_flatbuffer_order(flatbuffer, model, 0))
+    layers = list(model.cut.layers)
+    count = len(layers)
+    if arrays is not None:
+        written, layers = model.cut.follow(arrays, shapes)
+        arrays = (*arrays, *written)
+        shapes += [array.shape[1:] for array in written]
+    flatbuffer, before = _convert_function(tf, model.cut.function, request, arrays, shapes)
+    ends = [_flatbuffer_order(each, model, count) for each in (flatbuffer, before) if each is not None]
+    spliced = [
+        splice(
+            each,
+            layers,
+            [
+                Place(inputs.index(len(model.inputs) + place), outputs.index(len(model.outputs) + place))
+                for place in range(count)
+            ],
+        )
+        for each, (inputs, outputs) in zip((flatbuffer, before), ends, strict=False)
+        if each is not None
+    ]
+    inputs, outputs = ends[0]
+    return _Converted(
+        spliced[0],
+        None if before is None else spliced[1],
+        [place for place in inputs if place < len(model.inputs)],
+        [place for place in outputs if place < len(model.outputs)],
+    )
+
+
+def _convert_function(
+    tf: Any,
+    function: Any,
+    request: dict[str, Any],
+    calibration: Sequence[Array] | None,
+    shapes: Sequence[tuple[int, ...]],
+) -> tuple[bytes, bytes | None]:
+    """Convert a concrete function.
 
     Returns:
         The model; and the float model that the converter quantized.
     """
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([model.function])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     kept: list[bytes] = []
     quantize = request["quantize"]
-    if quantize != "none" and calibration is not None:
-        _refuse_loops(model)
-        arrays = calibration.arrays
+    if calibration is not None:
+        _refuse_loops(function)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: (
-            [value.reshape(spec.shape) for value, spec in zip(vector, model.inputs, strict=True)]
-            for vector in zip(*arrays, strict=True)
+            [value.reshape(shape) for value, shape in zip(vector, shapes, strict=True)]
+            for vector in zip(*calibration, strict=True)
         )
         if quantize == "int8":
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -136,7 +197,7 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return bytes(converter.convert()), kept[-1] if kept else None
+            return rescale(bytes(converter.convert())), kept[-1] if kept else None
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if "error:" in line), first_line(error))
         msg = f"TensorFlow cannot convert this model: {reason}; replace that layer by ops that TFLite has"
@@ -159,9 +220,9 @@ def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
     converter._quantize = keep_and_quantize  # noqa: SLF001
 
 
-def _refuse_loops(model: Loaded) -> None:
+def _refuse_loops(function: Any) -> None:
     """Refuse what kills TensorFlow's calibrator, by name."""
-    graph = model.function.graph.as_graph_def()
+    graph = function.graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     loop = next((node.name for node in nodes if node.op in _LOOPS), None)
     if loop is not None:
@@ -172,15 +233,16 @@ def _refuse_loops(model: Loaded) -> None:
         raise TflmBuildError(msg)
 
 
-def _flatbuffer_order(flatbuffer: bytes, model: Loaded) -> tuple[list[int], list[int]]:
+def _flatbuffer_order(flatbuffer: bytes, model: Loaded, cuts: int) -> tuple[list[int], list[int]]:
     """Return which of the model's inputs and outputs stand where in the flatbuffer; the converter is free to choose.
 
-    It names inputs as the function does, and outputs Identity, Identity_1 and so on in the function's order.
+    It names inputs as the function does, and outputs Identity, Identity_1 and so on in the function's order. Behind
+    those of the model are the ends of what was cut out.
     """
     main = load(flatbuffer).subgraphs[0]
-    outputs = ["Identity" if index == 0 else f"Identity_{index}" for index in range(len(model.outputs))]
+    outputs = ["Identity" if index == 0 else f"Identity_{index}" for index in range(len(model.outputs) + cuts)]
     return (
-        _order(main, main.inputs, [spec.name for spec in model.inputs]),
+        _order(main, main.inputs, [*(spec.name for spec in model.inputs), *map(name_of_write, range(cuts))]),
         _order(main, main.outputs, outputs),
     )
 

@@ -2,13 +2,14 @@
 """Load what TensorFlow can read, as one function of fixed shapes: only imported in the converter's child process."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.tasks.call_function import call_function
 from tflm_build.tasks.check_saved_model import verify_saved_model
+from tflm_build.tasks.recurrent import Cut, cut_recurrent
 
 __all__ = ["Input", "Loaded", "load_model"]
 
@@ -32,7 +33,10 @@ class Loaded:
     Attributes:
         inputs: what the function takes, in order.
         outputs: names of what it returns, in order.
-        function: a concrete function of TensorFlow; its variables live as long as `owner`.
+        function: a concrete function of TensorFlow that answers as the model does; its variables live as long as
+            `owner`.
+        converted: the function to convert, of the same inputs and outputs.
+        cut: what is to convert instead, where recurrent layers were cut out; None where there are none.
         owner: the object that holds the variables.
         notes: what the user may want to know.
         versions: of the libraries that loaded it.
@@ -41,6 +45,8 @@ class Loaded:
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
     function: Any
+    converted: Any
+    cut: Cut | None
     owner: Any
     notes: tuple[str, ...]
     versions: dict[str, str]
@@ -121,20 +127,20 @@ def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[s
 
     _refuse_what_converts_badly(model)
     inputs = tuple(_fixed(tensor.name.split(":")[0], tensor.shape, tensor.dtype) for tensor in model.inputs)
-    if unroll:
-        rolled = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False]  # noqa: SLF001
-        for layer in rolled:
-            layer.unroll = True
-        if rolled:
-            names = ", ".join(layer.name for layer in rolled)
-            notes = (*notes, f"recurrent layers were unrolled, for TensorFlow cannot calibrate loops: {names}")
     specs = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs]
 
-    @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
     def call(*tensors: Any) -> Any:
         return model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
 
-    return _concrete(call.get_concrete_function(), model, notes, versions, inputs)
+    def trace() -> Any:
+        return tf.function(call, input_signature=specs, autograph=False).get_concrete_function()
+
+    loaded = _concrete(trace(), model, notes, versions, inputs)
+    cut, others = cut_recurrent(model, call, specs)
+    if unroll and others and cut is None:
+        loaded = replace(loaded, converted=trace())
+    reasons = "".join(f"; '{name}' was unrolled, and grows with the steps: {others[name]}" for name in others)
+    return replace(loaded, cut=cut, notes=(*notes, *([reasons[2:]] if reasons else [])))
 
 
 def _refuse_what_converts_badly(model: Any) -> None:
@@ -207,7 +213,7 @@ def _concrete(
         inputs = [_fixed(tensor.name.split(":")[0], tensor.shape, tensor.dtype.name) for tensor in tensors]
     structure = function.structured_outputs
     names = sorted(structure) if isinstance(structure, dict) else [f"output_{i}" for i in range(len(function.outputs))]
-    return Loaded(tuple(inputs), tuple(names), function, owner, notes, versions)
+    return Loaded(tuple(inputs), tuple(names), function, function, None, owner, notes, versions)
 
 
 def _fixed(name: str, shape: Any, dtype: Any) -> Input:

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a recurrent layer down as a loop over its steps, for which TFLM has the operator WHILE."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.arrays import Array
+from tflm_build.model.cells import FIXED, Range
+from tflm_build.model.flatbuffer import schema
+from tflm_build.model.recurrent import Recurrent
+from tflm_build.passes.draft import Draft, Scaling
+
+__all__ = ["insert_loop", "scaling_of", "weights", "wide_bias"]
+
+_INT32: Final = schema.TensorType.INT32
+_FUNCTIONS: Final = {"relu": "RELU", "sigmoid": "LOGISTIC", "tanh": "TANH"}
+_LEVELS: Final = {schema.TensorType.INT8: 256, schema.TensorType.INT16: 65536}
+
+
+def insert_loop(draft: Draft, layer: Recurrent, sequences: int, kind: Any) -> int:
+    """Add a WHILE and its two subgraphs.
+
+    The loop carries the place that it reads and writes next, the sequence (steps, features), the states, and what it
+    writes where that is more than the last state.
+
+    Args:
+        draft: the model.
+        layer: of batch 1.
+        sequences: the tensor that it reads, (steps, features).
+        kind: type of the activations.
+
+    Returns:
+        The tensor that it writes, (rows, units).
+    """
+    scalings = [scaling_of(seen, kind) for seen in layer.seen] if kind in _LEVELS else [None] * layer.states
+    whole = layer.rows > 1
+    shapes: list[tuple[Sequence[int], Any, Scaling]] = [
+        ((2,), _INT32, None),
+        ((layer.steps, layer.features), kind, draft.scaling(sequences)),
+        *(((1, layer.units), kind, scaling) for scaling in scalings),
+        *([((layer.rows, layer.units), kind, scalings[0])] if whole else []),
+    ]
+
+    def carried(into: Draft, title: str) -> list[int]:
+        return [
+            into.tensor(f"{layer.layer}/{title}_{place}", shape, of, scaling)
+            for place, (shape, of, scaling) in enumerate(shapes)
+        ]
+
+    begin = [
+        draft.constant("begin", np.zeros(2, np.int32)),
+        sequences,
+        *(zeros(draft, f"{layer.layer}/first_{place}", *shape) for place, shape in enumerate(shapes[2:])),
+    ]
+    ends = carried(draft, "end")
+    condition = _subgraph(draft, lambda inner: (inputs := carried(inner, "condition"), _condition(inner, layer, inputs)))
+    body = _subgraph(draft, lambda inner: (inputs := carried(inner, "body"), _body(inner, layer, inputs, kind, whole=whole)))
+    written = ends[-1] if whole else ends[2]
+    draft.main.tensors[written].name = layer.layer.encode()
+    operator = draft.operator(
+        "WHILE", begin, written, "WhileOptions", condSubgraphIndex=condition, bodySubgraphIndex=body
+    )
+    operator.outputs = ends
+    return written
+
+
+def _subgraph(draft: Draft, fill: Callable[[Draft], tuple[list[int], list[int]]]) -> int:
+    """Add a subgraph; return its index."""
+    subgraph = schema.SubGraphT(tensors=[], inputs=[], outputs=[], operators=[])
+    subgraph.inputs, subgraph.outputs = fill(Draft(draft.model, subgraph))
+    draft.model.subgraphs.append(subgraph)
+    return len(draft.model.subgraphs) - 1
+
+
+def _condition(draft: Draft, layer: Recurrent, inputs: Sequence[int]) -> list[int]:
+    """Go on while the place is before the last step."""
+    first, one = draft.constant("first", np.zeros(1, np.int32)), draft.constant("one", np.ones(1, np.int32))
+    place = draft.tensor("place", (1,), _INT32)
+    draft.operator("SLICE", [inputs[0], first, one], place, "SliceOptions")
+    more = draft.tensor("more", (1,), schema.TensorType.BOOL)
+    draft.operator("LESS", [place, draft.constant("steps", np.array([layer.steps], np.int32))], more, "LessOptions")
+    return [more]
+
+
+def _body(draft: Draft, layer: Recurrent, inputs: Sequence[int], kind: Any, *, whole: bool) -> list[int]:
+    """Take a step."""
+    place, sequences = inputs[:2]
+    states = inputs[2 : 2 + layer.states]
+    value = draft.tensor("step", (1, layer.features), kind, draft.scaling(sequences))
+    size = draft.constant("size", np.array([1, layer.features], np.int32))
+    draft.operator("SLICE", [sequences, place, size], value, "SliceOptions")
+    after = layer.step(_Operators(draft, layer, kind), value, states)
+    for old, new in zip(states, after, strict=True):
+        draft.main.tensors[new].quantization = draft.main.tensors[old].quantization
+    outputs = [draft.tensor("next", (2,), _INT32), sequences, *after]
+    one = draft.constant("one", np.array([1, 0], np.int32))
+    draft.operator("ADD", [place, one], outputs[0], "AddOptions")
+    if whole:
+        outputs.append(draft.tensor("written", (layer.rows, layer.units), kind, draft.scaling(states[0])))
+        draft.operator("DYNAMIC_UPDATE_SLICE", [inputs[-1], after[0], place], outputs[-1])
+    return outputs
+
+
+class _Operators:
+    """A tape that writes a step down as operators; the ranges of its values come in the order of the calls."""
+
+    def __init__(self, draft: Draft, layer: Recurrent, kind: Any) -> None:
+        self.draft = draft
+        self.layer = layer
+        self.kind = kind
+        self.ranges = iter(layer.ranges)
+
+    def dense(self, value: int, matrix: Array, bias: Array | None = None) -> int:
+        """Add a FULLY_CONNECTED."""
+        quantized = self.kind in _LEVELS
+        kernel = weights(self.draft, "kernel", np.ascontiguousarray(matrix.T), quantized=quantized)
+        offset = -1
+        if bias is not None:
+            offset = wide_bias(self.draft, "bias", bias, value, kernel, self.kind)
+        target = self._target(matrix.shape[1])
+        self.draft.operator("FULLY_CONNECTED", [value, kernel, offset], target, "FullyConnectedOptions")
+        return target
+
+    def combine(self, op: str, one: int, other: int) -> int:
+        """Add an ADD, SUB or MUL."""
+        target = self._target(self.layer.units)
+        scaled = {} if op == "MUL" else {"potScaleInt16": False}
+        self.draft.operator(op, [one, other], target, f"{op.capitalize()}Options", **scaled)
+        return target
+
+    def apply(self, function: str, value: int) -> int:
+        """Add an activation."""
+        if function == "linear":
+            return value
+        target = self._target(self.layer.units)
+        self.draft.operator(_FUNCTIONS[function], [value], target)
+        return target
+
+    def _target(self, size: int) -> int:
+        """Add the tensor of a value."""
+        scaling = scaling_of(next(self.ranges), self.kind) if self.kind in _LEVELS else None
+        return self.draft.tensor("value", (1, size), self.kind, scaling)
+
+
+def scaling_of(seen: Range, kind: Any) -> Scaling:
+    """Return what integers of a type stand for a range with: as TFLite asks for int16, symmetric there."""
+    levels = _LEVELS[kind]
+    low, high = FIXED.get(seen.function, (seen.low, seen.high))
+    if kind == schema.TensorType.INT16:
+        return (max(abs(low), abs(high)) or 1.0) / (levels // 2 - (seen.function not in FIXED)), 0
+    if seen.function in FIXED:
+        scale = (high - low) / levels
+    else:
+        scale = (high - low) / (levels - 1) or 1.0
+    return scale, int(np.clip(round(-levels / 2 - low / scale), -levels // 2, levels // 2 - 1))
+
+
+def weights(draft: Draft, name: str, matrix: Array, *, quantized: bool) -> int:
+    """Add weights, as int8 with one scale where they are quantized."""
+    if not quantized:
+        return draft.constant(name, matrix.astype(np.float32))
+    scale = float(np.abs(matrix).max()) / 127 or 1.0
+    return draft.constant(name, np.round(matrix / scale).astype(np.int8), (scale, 0))
+
+
+def wide_bias(draft: Draft, name: str, bias: Array, value: int, kernel: int, kind: Any) -> int:
+    """Add a bias in the products' steps: int32 for int8, int64 for int16."""
+    given, scaled = draft.scaling(value), draft.scaling(kernel)
+    if given is None or scaled is None:
+        return draft.constant(name, np.ascontiguousarray(bias, np.float32))
+    scale = given[0] * scaled[0]
+    dtype = np.int32 if kind == schema.TensorType.INT8 else np.int64
+    return draft.constant(name, np.round(bias.astype(np.float64) / scale).astype(dtype), (scale, 0))
+
+
+def zeros(draft: Draft, name: str, shape: Sequence[int], kind: Any, scaling: Scaling) -> int:
+    """Add a tensor of real zeros that needs no data; FILL, which TFLM lacks for int16, writes what QUANTIZE widens."""
+    filled = schema.TensorType.INT8 if kind == schema.TensorType.INT16 else kind
+    zero = np.float32(0) if scaling is None else np.int8(scaling[1])
+    sizes = draft.constant("shape", np.array(shape, np.int32))
+    target = draft.tensor(name, shape, filled, (1.0, 0) if filled != kind else scaling)
+    draft.operator("FILL", [sizes, draft.constant("zero", np.array(zero))], target, "FillOptions")
+    if filled == kind:
+        return target
+    wide = draft.tensor(f"{name}/wide", shape, kind, scaling)
+    draft.operator("QUANTIZE", [target], wide, "QuantizeOptions")
+    return wide
