@@ -18,7 +18,7 @@ from tflm_build.source.read import Source
 from tflm_build.source.samples import Samples
 from tflm_build.stages.accuracy import Accuracy, WorstSample
 from tflm_build.stages.activations import Activation
-from tflm_build.stages.convert import Converted
+from tflm_build.stages.convert import Change, Converted
 from tflm_build.stages.measure import INTERPRETER_SIZE
 from tflm_build.stages.prove_layers import LayerProof
 
@@ -58,6 +58,10 @@ def manifest(
             "sha256": source.sha256,
         },
         "repairs": list(converted.model.repairs),
+        "rewrites": {
+            "changes": [_change(change) for change in converted.changes],
+            "vectors": converted.vectors,
+        },
         "calibration": _data(data["CALIBRATION"], converted.calibration),
         "test_data": _data(data["TEST_DATA"], None),
         "versions": dict(versions),
@@ -106,6 +110,16 @@ def manifest(
     # Numbers stand in one line. No text looks like a list of them: JSON writes the end of a line in it as \\n.
     text = re.sub(r"\[\n[-+.e0-9,\s]+\]", lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text)
     return (text + "\n").encode()
+
+
+def _change(change: Change) -> dict[str, Any]:
+    """Describe what was rewritten."""
+    return {
+        "kind": change.kind,
+        "layer": change.layer,
+        "before": list(change.before),
+        "after": list(change.after),
+    }
 
 
 def _layer_proof(layer: LayerProof) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say in a few lines what a model became."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ _SHOWN: Final = 3  # tensors of the peak that are named; the manifest has all
 
 
 def summarize(shipment: Shipment, converted: Converted) -> str:
-    """Return a title and a line for each of flash, arena, its peak, calibration data, proof and ops.
+    """Return a title and a line for each of flash, arena, its peak, calibration data, passes, proof and ops.
 
     Args:
         shipment: what the stages found.
@@ -33,6 +34,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
         "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
         "data": _data(converted.calibration),
+        "passes": _rewrites(converted),
         "proof": f"{_layers(proof)}{_whole(proof)} in {shipment.golden.count} vectors{_accuracy(proof)}",
         "ops": ", ".join(used.op for used in shipment.ops),
     }
@@ -48,6 +50,23 @@ def _data(calibration: Mapping[str, Any] | None) -> str:
         return ""
     ranges = (f"{each['name']} from {each['min']:g} to {each['max']:g}" for each in calibration["inputs"])
     return f"calibrated on {calibration['samples']:,} samples: {', '.join(ranges)}"
+
+
+def _rewrites(converted: Converted) -> str:
+    """Say which ops went, and which stand for them now."""
+    if not converted.changes:
+        return ""
+    gone, come = Counter[str](), Counter[str]()
+    for change in converted.changes:
+        gone.update(change.before)
+        come.update(change.after)
+    lists = (
+        ", ".join(f"{count} {op}" for op, count in sorted((one - other).items()))
+        for one, other in ((gone, come), (come, gone))
+    )
+    went, stand = lists
+    proof = f"the same answers in {converted.vectors} vectors" if converted.vectors else "each proven for itself"
+    return f"{went or 'no op'} became {stand or 'nothing'}; {proof}"
 
 
 def _planned(arranged: PlannedModel) -> str:

@@ -10,7 +10,7 @@ from tflm_build.arrays import Array
 from tflm_build.model.cells import FIXED, Range
 from tflm_build.model.flatbuffer import schema
 from tflm_build.model.recurrent import Recurrent
-from tflm_build.passes.draft import Draft, Scaling
+from tflm_build.passes.editor import Editor, Scaling
 
 __all__ = ["insert_loop", "scaling_of", "weights", "wide_bias"]
 
@@ -19,7 +19,7 @@ _FUNCTIONS: Final = {"relu": "RELU", "sigmoid": "LOGISTIC", "tanh": "TANH"}
 _LEVELS: Final = {schema.TensorType.INT8: 256, schema.TensorType.INT16: 65536}
 
 
-def insert_loop(draft: Draft, layer: Recurrent, sequences: int, kind: Any) -> int:
+def insert_loop(draft: Editor, layer: Recurrent, sequences: int, kind: Any) -> int:
     """Add a WHILE and its two subgraphs.
 
     The loop carries the place that it reads and writes next, the sequence (steps, features), the states, and what it
@@ -43,7 +43,7 @@ def insert_loop(draft: Draft, layer: Recurrent, sequences: int, kind: Any) -> in
         *([((layer.rows, layer.units), kind, scalings[0])] if whole else []),
     ]
 
-    def carried(into: Draft, title: str) -> list[int]:
+    def carried(into: Editor, title: str) -> list[int]:
         return [
             into.tensor(f"{layer.layer}/{title}_{place}", shape, of, scaling)
             for place, (shape, of, scaling) in enumerate(shapes)
@@ -55,8 +55,12 @@ def insert_loop(draft: Draft, layer: Recurrent, sequences: int, kind: Any) -> in
         *(zeros(draft, f"{layer.layer}/first_{place}", *shape) for place, shape in enumerate(shapes[2:])),
     ]
     ends = carried(draft, "end")
-    condition = _subgraph(draft, lambda inner: (inputs := carried(inner, "condition"), _condition(inner, layer, inputs)))
-    body = _subgraph(draft, lambda inner: (inputs := carried(inner, "body"), _body(inner, layer, inputs, kind, whole=whole)))
+    condition = _subgraph(
+        draft, lambda inner: (inputs := carried(inner, "condition"), _condition(inner, layer, inputs))
+    )
+    body = _subgraph(
+        draft, lambda inner: (inputs := carried(inner, "body"), _body(inner, layer, inputs, kind, whole=whole))
+    )
     written = ends[-1] if whole else ends[2]
     draft.main.tensors[written].name = layer.layer.encode()
     operator = draft.operator(
@@ -66,15 +70,15 @@ def insert_loop(draft: Draft, layer: Recurrent, sequences: int, kind: Any) -> in
     return written
 
 
-def _subgraph(draft: Draft, fill: Callable[[Draft], tuple[list[int], list[int]]]) -> int:
+def _subgraph(draft: Editor, fill: Callable[[Editor], tuple[list[int], list[int]]]) -> int:
     """Add a subgraph; return its index."""
     subgraph = schema.SubGraphT(tensors=[], inputs=[], outputs=[], operators=[])
-    subgraph.inputs, subgraph.outputs = fill(Draft(draft.model, subgraph))
+    subgraph.inputs, subgraph.outputs = fill(Editor(draft.model, subgraph))
     draft.model.subgraphs.append(subgraph)
     return len(draft.model.subgraphs) - 1
 
 
-def _condition(draft: Draft, layer: Recurrent, inputs: Sequence[int]) -> list[int]:
+def _condition(draft: Editor, layer: Recurrent, inputs: Sequence[int]) -> list[int]:
     """Go on while the place is before the last step."""
     first, one = draft.constant("first", np.zeros(1, np.int32)), draft.constant("one", np.ones(1, np.int32))
     place = draft.tensor("place", (1,), _INT32)
@@ -84,7 +88,7 @@ def _condition(draft: Draft, layer: Recurrent, inputs: Sequence[int]) -> list[in
     return [more]
 
 
-def _body(draft: Draft, layer: Recurrent, inputs: Sequence[int], kind: Any, *, whole: bool) -> list[int]:
+def _body(draft: Editor, layer: Recurrent, inputs: Sequence[int], kind: Any, *, whole: bool) -> list[int]:
     """Take a step."""
     place, sequences = inputs[:2]
     states = inputs[2 : 2 + layer.states]
@@ -106,7 +110,7 @@ def _body(draft: Draft, layer: Recurrent, inputs: Sequence[int], kind: Any, *, w
 class _Operators:
     """A tape that writes a step down as operators; the ranges of its values come in the order of the calls."""
 
-    def __init__(self, draft: Draft, layer: Recurrent, kind: Any) -> None:
+    def __init__(self, draft: Editor, layer: Recurrent, kind: Any) -> None:
         self.draft = draft
         self.layer = layer
         self.kind = kind
@@ -157,7 +161,7 @@ def scaling_of(seen: Range, kind: Any) -> Scaling:
     return scale, int(np.clip(round(-levels / 2 - low / scale), -levels // 2, levels // 2 - 1))
 
 
-def weights(draft: Draft, name: str, matrix: Array, *, quantized: bool) -> int:
+def weights(draft: Editor, name: str, matrix: Array, *, quantized: bool) -> int:
     """Add weights, as int8 with one scale where they are quantized."""
     if not quantized:
         return draft.constant(name, matrix.astype(np.float32))
@@ -165,7 +169,7 @@ def weights(draft: Draft, name: str, matrix: Array, *, quantized: bool) -> int:
     return draft.constant(name, np.round(matrix / scale).astype(np.int8), (scale, 0))
 
 
-def wide_bias(draft: Draft, name: str, bias: Array, value: int, kernel: int, kind: Any) -> int:
+def wide_bias(draft: Editor, name: str, bias: Array, value: int, kernel: int, kind: Any) -> int:
     """Add a bias in the products' steps: int32 for int8, int64 for int16."""
     given, scaled = draft.scaling(value), draft.scaling(kernel)
     if given is None or scaled is None:
@@ -175,7 +179,7 @@ def wide_bias(draft: Draft, name: str, bias: Array, value: int, kernel: int, kin
     return draft.constant(name, np.round(bias.astype(np.float64) / scale).astype(dtype), (scale, 0))
 
 
-def zeros(draft: Draft, name: str, shape: Sequence[int], kind: Any, scaling: Scaling) -> int:
+def zeros(draft: Editor, name: str, shape: Sequence[int], kind: Any, scaling: Scaling) -> int:
     """Add a tensor of real zeros that needs no data; FILL, which TFLM lacks for int16, writes what QUANTIZE widens."""
     filled = schema.TensorType.INT8 if kind == schema.TensorType.INT16 else kind
     zero = np.float32(0) if scaling is None else np.int8(scaling[1])

@@ -4,7 +4,7 @@
 from typing import Final
 
 from tflm_build.model.flatbuffer import indices, load, store
-from tflm_build.passes.draft import Draft
+from tflm_build.passes.editor import Editor
 
 __all__ = ["rescale"]
 
@@ -17,7 +17,7 @@ def rescale(flatbuffer: bytes) -> bytes:
 
     TensorFlow does so for REVERSE_V2 in front of a CONCATENATION: half of a bidirectional layer is off by the ratio.
     """
-    draft = Draft(load(flatbuffer))
+    draft = Editor(load(flatbuffer))
     found = False
     for operator in list(draft.main.operators):
         if draft.named(operator) not in _MOVES:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tflm_build.model.flatbuffer import indices, load, schema, store
 from tflm_build.model.recurrent import LstmWeights, Recurrent
-from tflm_build.passes.draft import Draft, Scaling
+from tflm_build.passes.editor import Editor, Scaling
 from tflm_build.passes.loop import insert_loop, weights, wide_bias
 
 __all__ = ["Place", "splice"]
@@ -42,7 +42,7 @@ def splice(flatbuffer: bytes, layers: Sequence[Recurrent], places: Sequence[Plac
         The model without these inputs and outputs. A layer begins each run of the model with a state of zeros, which
         two operators write, unless it is stateful: TFLM's kernel alone would go on from where the last run ended.
     """
-    draft = Draft(load(flatbuffer))
+    draft = Editor(load(flatbuffer))
     main = draft.main
     inputs, outputs = indices(main.inputs), indices(main.outputs)
     ends = [(draft.after_quantize(inputs[at.writes]), draft.before_dequantize(outputs[at.reads])) for at in places]
@@ -56,7 +56,7 @@ def splice(flatbuffer: bytes, layers: Sequence[Recurrent], places: Sequence[Plac
     return store(draft.model)
 
 
-def _insert(draft: Draft, layer: Recurrent, read: int, written: int) -> None:
+def _insert(draft: Editor, layer: Recurrent, read: int, written: int) -> None:
     """Add the operators of one layer."""
     kind = draft.main.tensors[read].type
     if layer.fused is None:
@@ -72,7 +72,7 @@ def _insert(draft: Draft, layer: Recurrent, read: int, written: int) -> None:
     draft.reshape(answer, indices(draft.main.tensors[written].shape), written)
 
 
-def _lstm(draft: Draft, layer: Recurrent, given: LstmWeights, sequences: int, scaling: Scaling) -> int:
+def _lstm(draft: Editor, layer: Recurrent, given: LstmWeights, sequences: int, scaling: Scaling) -> int:
     """Add a UNIDIRECTIONAL_SEQUENCE_LSTM; return what it writes.
 
     A state that nobody writes begins with zero bytes, so that it needs the zero point 0.
@@ -114,7 +114,7 @@ def _lstm(draft: Draft, layer: Recurrent, given: LstmWeights, sequences: int, sc
     return written
 
 
-def _clear(draft: Draft, layer: Recurrent, hidden: int, cell: int) -> None:
+def _clear(draft: Editor, layer: Recurrent, hidden: int, cell: int) -> None:
     """Let each run begin with a state of zeros.
 
     FILL, which TFLM lacks for int16, writes real numbers; QUANTIZE turns a zero into that of each type.

@@ -14,11 +14,13 @@ from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
+from tflm_build.passes.change import Change
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_shapes import check_shapes
 from tflm_build.source.read import Source
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 from tflm_build.stages.deaths import naming_layers
+from tflm_build.stages.rewrite import rewrite_model
 
 __all__ = ["Converted", "convert", "open_flatbuffer"]
 
@@ -40,6 +42,8 @@ class Converted:
         versions: of the tools used.
         notes: for the user.
         files: what a function imported, that the result depends on.
+        changes: what was rewritten for TFLM.
+        vectors: that the whole model answered the same before and after; 0: it runs on no interpreter before.
     """
 
     model: Model
@@ -52,10 +56,12 @@ class Converted:
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    vectors: int = 0
 
 
 def convert(options: Options, source: Source, data: Mapping[str, Samples | None]) -> Converted:
-    """Convert and quantize a source as the options say.
+    """Convert and quantize a source as the options say, and rewrite it in ops that TFLM has.
 
     Args:
         options: what the user decided.
@@ -66,7 +72,21 @@ def convert(options: Options, source: Source, data: Mapping[str, Samples | None]
         TflmBuildError: the source cannot be converted, or is quantized otherwise than asked.
     """
     if source.kind == "tflite":
-        return _from_flatbuffer(options, source.data, data)
+        converted = _from_flatbuffer(options, source.data, data)
+    else:
+        converted = _from_tensorflow(options, source, data)
+    rewritten = rewrite_model(converted.model, converted.samples, keep_names=options.keep_names)
+    return replace(
+        converted,
+        model=rewritten.model,
+        notes=(*converted.notes, *rewritten.notes),
+        changes=(*converted.changes, *rewritten.changes),
+        vectors=rewritten.vectors or converted.vectors,
+    )
+
+
+def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Samples | None]) -> Converted:
+    """Let TensorFlow convert a source, in a child process."""
     if options.quantize != "none" and data["CALIBRATION"] is None:
         raise TflmBuildError(_need_calibration(options))
     request: dict[str, Any] = {
@@ -146,12 +166,15 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     if found != "none":
         msg = f"`SRC` is quantized already ({found}); got `QUANTIZE` {options.quantize}; pass the float model"
         raise TflmBuildError(msg)
-    check_ops(graph)  # before the quantizer meets types that it does not know
     calibration = bound["CALIBRATION"]
     if calibration is None or chosen is None:
+        check_ops(graph)
         raise TflmBuildError(_need_calibration(options))
+    facts["samples"] = tuple(_as_inputs(chosen, graph))
+    rewritten = rewrite_model(model, facts["samples"], keep_names=True)
+    check_ops(rewritten.model.graph)  # before the quantizer meets types that it does not know
     request = {
-        "flatbuffer": flatbuffer,
+        "flatbuffer": rewritten.model.flatbuffer if rewritten.changes else flatbuffer,
         "quantize": options.quantize,
         "io_type": options.io_type,
         "names": list(model.inputs),
@@ -159,7 +182,6 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     }
     answer = run_in_child(QUANTIZE, request)
     check_flatbuffer(answer["flatbuffer"])
-    facts["samples"] = tuple(_as_inputs(chosen, graph))
     float_model = run_in_child(RUN_LITERT, {"flatbuffer": answer["float_flatbuffer"], "inputs": facts["samples"]})
     quantized = answer["flatbuffer"]
     shipped = canonicalize(quantized, keep_names=options.keep_names, inputs=model.inputs, outputs=model.outputs)
@@ -170,6 +192,8 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         float_outputs=tuple(float_model["outputs"]),
         calibration=describe(calibration, graph.inputs),
         versions=answer["versions"],
+        changes=rewritten.changes,
+        vectors=rewritten.vectors,
         **facts,
     )
 

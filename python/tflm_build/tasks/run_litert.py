@@ -67,7 +67,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run a model on the first kernels of LiteRT that run it.
 
     Args:
-        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape).
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape); a model of none runs once.
 
     Returns:
         `outputs`: per output an array (vectors, *shape).
@@ -86,7 +86,7 @@ def run_on_any(flatbuffer: bytes, inputs: Sequence[Array]) -> dict[str, Any] | N
     """Return what `run` returns; None where no kernels of LiteRT run the model."""
     for resolver in RESOLVERS:
         work = partial(_run_here, flatbuffer, inputs, resolver)
-        answer = attempt(work, SECONDS * len(inputs[0]))
+        answer = attempt(work, SECONDS * (len(inputs[0]) if inputs else 1))
         if answer is not None:
             return answer
     return None
@@ -94,4 +94,4 @@ def run_on_any(flatbuffer: bytes, inputs: Sequence[Array]) -> dict[str, Any] | N
 
 def _run_here(flatbuffer: bytes, inputs: Sequence[Array], resolver: str) -> dict[str, Any]:
     """Run a model in this process."""
-    return {"outputs": run_vectors(flatbuffer, inputs, resolver)}
+    return {"outputs": run_vectors(flatbuffer, inputs, resolver, None if inputs else 1)}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute what is constant: the shapes that a model asks for at batch 1, and whatever follows from them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.arrays import Array
+from tflm_build.model.flatbuffer import indices
+from tflm_build.model.ops import kernels
+from tflm_build.model.types import TYPES, bytes_of
+from tflm_build.passes.change import Change
+from tflm_build.passes.draft import Draft
+from tflm_build.passes.identities import layer_name
+
+__all__ = ["Evaluate", "fold"]
+
+Evaluate = Callable[[bytes], Sequence[Array] | None]
+"""Run a model that has no inputs: its outputs; None where no interpreter runs it."""
+
+_NEVER: Final = ("CALL", "IF", "MULTINOMIAL", "RANDOM", "STABLEHLO", "WHILE")
+"""How the names of ops begin that draw at random or run subgraphs."""
+
+_ROOM: Final = 1024
+"""Bytes by which a constant may be larger than what it is computed from, where TFLM could compute it on the device."""
+
+
+def fold(draft: Draft, evaluate: Evaluate) -> list[Change]:
+    """Let an interpreter compute, once, all operators of a subgraph that depend on no input, and hold their answers."""
+    changes = _fold_shapes(draft)
+    known: set[int] = set()
+    folded = []
+    for operator in draft.operators:
+        if _foldable(draft, operator, known):
+            folded.append(operator)
+            known.update(indices(operator.outputs))
+    ours = {id(operator) for operator in folded}
+    wanted = sorted(place for place in known if any(id(reader) not in ours for reader in draft.readers(place)))
+    if not wanted:
+        return changes
+    answers = evaluate(draft.cut(folded, (), wanted))
+    if answers is None:
+        return changes
+    for place, values in zip(wanted, answers, strict=True):
+        draft.hold(place, values)
+    draft.operators = [operator for operator in draft.operators if id(operator) not in ours]
+    return changes + [Change("folded", layer_name(draft, operator), (draft.op(operator),), ()) for operator in folded]
+
+
+def _fold_shapes(draft: Draft) -> list[Change]:
+    """Answer what asks for a shape: all are fixed here."""
+    changes = []
+    for operator in draft.operators:
+        op, target = draft.op(operator), indices(operator.outputs)[:1]
+        if op in {"SHAPE", "RANK"} and not {*target} & {*draft.outputs}:
+            shape = draft.shape(indices(operator.inputs)[0])
+            draft.hold(target[0], np.array(shape if op == "SHAPE" else len(shape)))
+            draft.replace(operator, ())
+            changes.append(Change("folded", layer_name(draft, operator), (op,), ()))
+    return changes
+
+
+def _foldable(draft: Draft, operator: Any, known: set[int]) -> bool:
+    """Say whether an operator depends on constants alone, and its answer is worth its bytes."""
+    op, read, written = draft.op(operator), indices(operator.inputs), indices(operator.outputs)
+    given = [index for index in read if index != -1]
+    if not given or not written or draft.custom(operator) or op.startswith(_NEVER):
+        return False
+    if not all(index in known or draft.constant(index) for index in given) or {*written} & {*draft.outputs}:
+        return False
+    if any(getattr(TYPES.get(draft.type(index)), "dtype", None) is None for index in written):
+        return False
+    if op not in kernels() or any(draft.type(index) == "float16" for index in given):
+        return True
+    size = sum(bytes_of(int(np.prod(draft.shape(index))), draft.type(index)) for index in written)
+    return size <= sum(map(draft.size, given)) + _ROOM

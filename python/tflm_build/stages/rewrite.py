@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rewrite a model in what TFLM has, and prove that it answers as before."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from tflm_build.arrays import Array
+from tflm_build.child.run import run_in_child
+from tflm_build.child.table import COMPARE_MODELS, RUN_LITERT
+from tflm_build.errors import TflmBuildError
+from tflm_build.model.flatbuffer import store
+from tflm_build.model.model import Model
+from tflm_build.model.types import TYPES
+from tflm_build.passes.canonical import canonicalize
+from tflm_build.passes.change import Change
+from tflm_build.passes.rewrite import rewrite
+from tflm_build.stages.golden import golden_inputs
+
+__all__ = ["Rewritten", "rewrite_model"]
+
+_VECTORS: Final = 4
+"""Vectors that a model, or an operator of it, answers before and after."""
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A model in other words.
+
+    Attributes:
+        model: canonical; the one that came in where nothing was changed.
+        changes: what was done.
+        vectors: that the whole model answered the same before and after; 0 where no interpreter runs it before, and
+            each change was proven for itself.
+        notes: for the user.
+    """
+
+    model: Model
+    changes: tuple[Change, ...] = ()
+    vectors: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def rewrite_model(model: Model, samples: Sequence[Array] | None, *, keep_names: bool) -> Rewritten:
+    """Apply the passes to a copy of a model, and keep it if LiteRT and TFLM answer with it as they did before.
+
+    Each change is proven for itself, on random elements; then the whole on samples, or what stands for them.
+
+    Args:
+        model: canonical.
+        samples: per input an array (samples, *shape), as `golden_inputs` takes them.
+        keep_names: leave the names of tensors in the model.
+    """
+    tree = _with_names(model)
+    changes = rewrite(tree, _evaluate)
+    if not changes:
+        return Rewritten(model)
+    after = canonicalize(store(tree), keep_names=keep_names, inputs=model.inputs, outputs=model.outputs)
+    golden = golden_inputs(model.graph.inputs, samples)
+    pairs = {change.models: _draw(change) for change in changes if change.models is not None}
+    whole = [np.concatenate([array[:1], array[1 - _VECTORS :]]) for array in golden.arrays]
+    request: dict[str, Any] = {"count": len(pairs) + 1}
+    models = [*pairs.items(), ((model.flatbuffer, after.flatbuffer), whole)]
+    for place, ((one, other), inputs) in enumerate(models):
+        request |= {f"before.{place}": one, f"after.{place}": other, f"inputs.{place}": inputs}
+    answer = run_in_child(COMPARE_MODELS, request)
+    rows = list(zip(answer["litert"], answer["tflm"], answer["mixed"], strict=True))
+    refuted = [pair for pair, row in zip(pairs, rows, strict=False) if set(row) - {0, -1} or max(row) < 0]
+    if refuted or set(rows[-1][:2]) - {0, -1}:
+        ops = [f"{', '.join(each.before)} as {', '.join(each.after)}" for each in changes if each.models in refuted]
+        note = f"the model was not rewritten, because it would answer otherwise: {'; '.join(ops) or 'as a whole'}"
+        return Rewritten(model, notes=(note,))
+    vectors = len(whole[0]) if max(rows[-1][:2]) == 0 else 0
+    return Rewritten(replace(after, repairs=model.repairs), changes, vectors)
+
+
+def _with_names(model: Model) -> Any:
+    """Return a copy of a model's tree to be changed, with the names that stand beside it."""
+    tree = copy(model.tree)
+    tree.buffers, tree.operatorCodes = list(tree.buffers), list(tree.operatorCodes)
+    tree.metadata = None if tree.metadata is None else list(tree.metadata)
+    tree.subgraphs = [copy(subgraph) for subgraph in tree.subgraphs]
+    for subgraph, names in zip(tree.subgraphs, model.tensors, strict=True):
+        subgraph.tensors = [copy(tensor) for tensor in subgraph.tensors or []]
+        subgraph.operators = [copy(operator) for operator in subgraph.operators or []]
+        for tensor, name in zip(subgraph.tensors, names, strict=True):
+            tensor.name = name.encode()
+    return tree
+
+
+def _evaluate(flatbuffer: bytes) -> Sequence[Array] | None:
+    """Let LiteRT run a model that has no inputs."""
+    try:
+        outputs = run_in_child(RUN_LITERT, {"flatbuffer": flatbuffer, "inputs": []})["outputs"]
+    except TflmBuildError:
+        return None
+    return [output[0] for output in outputs]
+
+
+def _draw(change: Change) -> list[Array]:
+    """Draw elements of the whole range of their types, by a generator that is seeded."""
+    random = np.random.RandomState(0)
+    drawn = []
+    for kind, shape in change.inputs:
+        dtype, size = np.dtype(TYPES[kind].dtype), (_VECTORS, *shape)
+        if dtype.kind == "f":
+            drawn.append((random.standard_normal(size) * 10.0 ** random.randint(-6, 7, size)).astype(dtype))
+        elif dtype.kind == "b":
+            drawn.append(random.randint(0, 2, size).astype(dtype))
+        else:
+            limits = np.iinfo(dtype)
+            drawn.append(random.randint(limits.min, limits.max, size, np.int64).astype(dtype))
+    return drawn
