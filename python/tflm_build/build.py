@@ -16,6 +16,7 @@ from tflm_build.files import Place, depfile, place_files
 from tflm_build.manifest.schema import EMITTED
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.ops import check_ops
+from tflm_build.model.state import find_state
 from tflm_build.model.weights import weight_distributions
 from tflm_build.options import Options
 from tflm_build.progress import Progress
@@ -84,9 +85,10 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     model = converted.model
     graph = model.graph
     ops = check_ops(graph)
+    state = find_state(graph)
 
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
-    golden = golden_inputs(graph.inputs, converted.samples)
+    golden = golden_inputs(graph.inputs, converted.samples, sequence=state.kept)
     arranged = plan_arena(options, model, golden)
     if arranged.measured.disagrees:
         progress.note(f"the arena's size is {arranged.measured.basis}; please report this model")
@@ -110,6 +112,7 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
         provenance=_provenance(options, source, data, versions),
         random_golden=_random_golden(data),
         graph=graph,
+        state=state,
         ops=ops,
         golden=golden,
         arranged=arranged,

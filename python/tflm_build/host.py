@@ -8,6 +8,7 @@ runtime/src/host.c. A model may crash the interpreter, so this process serves on
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import math
 import os
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 MAGIC = int.from_bytes(b"TFLMHOST", "little")
-VERSION = 1
+VERSION = 2
 INVOKE = 1
+RESET = 2
 MAX_ARENA_SIZE = 1 << 30
 MAX_DATA_SIZE = 256 << 20
 MAX_TENSORS = 1024
@@ -171,8 +173,8 @@ def _read_tensors(stream: Stream, count: int) -> list[Tensor]:
     return [Tensor(DTYPES.get(code, f"type {code}"), size) for code, size in pairs]
 
 
-def _open(stream: Stream, numpy: Any, runtime: Any) -> tuple[Any, list[Tensor], list[Tensor]]:
-    """Read the `open` request; return the interpreter, its inputs and its outputs."""
+def _open(stream: Stream, numpy: Any, runtime: Any) -> tuple[Callable[[], Any], Any, list[Tensor], list[Tensor]]:
+    """Read the `open` request; return what makes an interpreter, one that it made, its inputs and its outputs."""
     arena_size, data_size, input_count, output_count = stream.numbers(4)
     if arena_size > MAX_ARENA_SIZE or data_size > MAX_DATA_SIZE or max(input_count, output_count) > MAX_TENSORS:
         raise EOFError  # the runtime sends nothing of the kind
@@ -180,8 +182,10 @@ def _open(stream: Stream, numpy: Any, runtime: Any) -> tuple[Any, list[Tensor], 
     outputs = _read_tensors(stream, output_count)
     data = stream.read(data_size)
     _limit_memory(arena_size)
-    interpreter = _allocate(runtime, data, arena_size)
+    allocate = functools.partial(_allocate, runtime, data, arena_size)
+    interpreter = allocate()
     return (
+        allocate,
         interpreter,
         _match(numpy, "input", inputs, interpreter.get_input_details),
         _match(numpy, "output", outputs, interpreter.get_output_details),
@@ -208,17 +212,21 @@ def _serve(stream: Stream, numpy: Any, runtime: Any) -> None:
     """Answer one session; return when its model is refused, raise EOFError when it is closed."""
     stream.send(MAGIC, VERSION)
     try:
-        interpreter, inputs, outputs = _open(stream, numpy, runtime)
+        allocate, interpreter, inputs, outputs = _open(stream, numpy, runtime)
     except RequestError as refusal:
         _say(str(refusal))
         stream.send(refusal.status)
         return
     stream.send(OK)
-    while stream.numbers(1) == (INVOKE,):
-        request = [(tensor, stream.read(tensor.size)) for tensor in inputs]
+    while (request := stream.numbers(1)[0]) in {INVOKE, RESET}:
         try:
-            answer = _invoke(numpy, interpreter, request, outputs)
-        except RequestError as refusal:
+            if request == INVOKE:
+                vector = [(tensor, stream.read(tensor.size)) for tensor in inputs]
+                answer = _invoke(numpy, interpreter, vector, outputs)
+            else:
+                # Not Interpreter.reset(): it sets variables to zero, and CALL_ONCE does not run again.
+                interpreter, answer = allocate(), b""
+        except RequestError as refusal:  # noqa: PERF203 - a request may fail, and the next one not
             _say(str(refusal))
             stream.send(refusal.status)
         else:

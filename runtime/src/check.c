@@ -57,7 +57,7 @@ const char *tflm_status_text(tflm_status status) {
     case TFLM_ARENA_TOO_SMALL:
       return "The arena is too small for the model";
     case TFLM_NOT_OPEN:
-      return "The session is not open";
+      return "The session is not open, or another one was opened in its arena";
     case TFLM_BACKEND_UNAVAILABLE:
       return "The interpreter could not be started";
     case TFLM_BACKEND_FAILED:

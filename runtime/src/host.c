@@ -3,7 +3,7 @@
  * The host backend: the official tflite-micro interpreter, in a Python helper process (python/tflm_build/host.py), for
  * developers' machines where there is no TensorFlow Lite for Microcontrollers (TFLM) to link.
  *
- * Protocol, version 1, over one stream socket that the helper gets as file descriptor 0. A number is an unsigned 64-bit
+ * Protocol, version 2, over one stream socket that the helper gets as file descriptor 0. A number is an unsigned 64-bit
  * integer, least significant byte first; a status is a number of tflm_status.
  *
  *     helper   hello     magic "TFLMHOST", version; sent once the interpreter is imported
@@ -12,6 +12,9 @@
  *     helper             status: TFLM_OK; or TFLM_ARENA_TOO_SMALL or TFLM_BACKEND_FAILED, and it ends
  *     runtime  invoke    1, the bytes of each input; as often as wanted
  *     helper             status: TFLM_OK and the bytes of each output; or TFLM_BACKEND_FAILED and nothing more
+ *     runtime  reset     2
+ *     helper             status: TFLM_OK, and the model is as it was opened; or TFLM_ARENA_TOO_SMALL or
+ *                        TFLM_BACKEND_FAILED, and the runtime ends it
  *
  * The runtime closes the socket to end the helper. The helper states a refusal's reason on stderr.
  */
@@ -40,6 +43,11 @@ tflm_status tflm_backend_invoke(tflm_session *session) {
   return TFLM_BACKEND_UNAVAILABLE;
 }
 
+tflm_status tflm_backend_reset(tflm_session *session) {
+  (void)session;
+  return TFLM_BACKEND_UNAVAILABLE;
+}
+
 void tflm_backend_close(tflm_session *session) { (void)session; }
 
 #else
@@ -51,8 +59,9 @@ void tflm_backend_close(tflm_session *session) { (void)session; }
 #include "host_process.h"
 
 #define HELLO_MAGIC UINT64_C(0x54534F484D4C4654)
-#define PROTOCOL_VERSION UINT64_C(1)
+#define PROTOCOL_VERSION UINT64_C(2)
 #define OP_INVOKE UINT64_C(1)
+#define OP_RESET UINT64_C(2)
 #define MAX_DATA_SIZE ((size_t)256 << 20)
 #define MAX_ARENA_SIZE ((size_t)1 << 30)
 #define MAX_TENSORS 1024
@@ -71,18 +80,24 @@ static size_t extent(const tflm_tensor *tensors, size_t count, size_t limit) {
   return total;
 }
 
+/* Bytes of an arena that tensors may take. */
+static size_t usable(const tflm_session *session) {
+  return session->arena_size / TFLM_ALIGNMENT * TFLM_ALIGNMENT - TFLM_MARK_SIZE;
+}
+
 /*
  * Inputs go to the arena's start and outputs to its end. As in TFLM they share memory where the arena cannot hold both:
  * an arena that is enough on a device, where outputs may lie over inputs that have been read, has to be enough here.
  */
 void *tflm_backend_input(const tflm_session *session, size_t index) {
-  return session->arena + extent(session->model->inputs, index, session->arena_size);
+  return session->arena + TFLM_MARK_SIZE + extent(session->model->inputs, index, usable(session));
 }
 
 static unsigned char *output_at(const tflm_session *session, size_t index) {
   const tflm_model *const model = session->model;
-  const size_t end = session->arena_size / TFLM_ALIGNMENT * TFLM_ALIGNMENT;
-  return session->arena + end - extent(model->outputs, model->output_count, end) + extent(model->outputs, index, end);
+  const size_t room = usable(session);
+  const size_t start = TFLM_MARK_SIZE + room - extent(model->outputs, model->output_count, room);
+  return session->arena + start + extent(model->outputs, index, room);
 }
 
 const void *tflm_backend_output(const tflm_session *session, size_t index) { return output_at(session, index); }
@@ -146,16 +161,20 @@ static tflm_status open_model(const tflm_session *session) {
   return status;
 }
 
+/* A device uses the memory of its inputs again: firmware that forgets to write them again shall notice it here. */
+static void spend_inputs(const tflm_session *session) {
+  for (size_t i = 0; i < session->model->input_count; ++i) {
+    memset(tflm_backend_input(session, i), SPENT_INPUT, session->model->inputs[i].bytes);
+  }
+}
+
 static tflm_status invoke_model(const tflm_session *session) {
   const tflm_model *const model = session->model;
   if (!put_number(session, OP_INVOKE)) return TFLM_BACKEND_DIED;
   for (size_t i = 0; i < model->input_count; ++i) {
     if (!tflm_helper_put(session, tflm_backend_input(session, i), model->inputs[i].bytes)) return TFLM_BACKEND_DIED;
   }
-  /* A device uses the memory of its inputs again: firmware that forgets to write them again shall notice it here. */
-  for (size_t i = 0; i < model->input_count; ++i) {
-    memset(tflm_backend_input(session, i), SPENT_INPUT, model->inputs[i].bytes);
-  }
+  spend_inputs(session);
   const tflm_status status = get_status(session);
   for (size_t i = 0; status == TFLM_OK && i < model->output_count; ++i) {
     if (!tflm_helper_get(session, output_at(session, i), model->outputs[i].bytes)) return TFLM_BACKEND_DIED;
@@ -167,11 +186,11 @@ static tflm_status invoke_model(const tflm_session *session) {
 
 tflm_status tflm_backend_open(tflm_session *session) {
   const tflm_model *const model = session->model;
-  const size_t usable = session->arena_size / TFLM_ALIGNMENT * TFLM_ALIGNMENT;
+  const size_t room = usable(session);
   if (model->data_size > MAX_DATA_SIZE || session->arena_size > MAX_ARENA_SIZE) return TFLM_BACKEND_FAILED;
   if (model->input_count > MAX_TENSORS || model->output_count > MAX_TENSORS) return TFLM_BACKEND_FAILED;
-  if (extent(model->inputs, model->input_count, usable) > usable) return TFLM_ARENA_TOO_SMALL;
-  if (extent(model->outputs, model->output_count, usable) > usable) return TFLM_ARENA_TOO_SMALL;
+  if (extent(model->inputs, model->input_count, room) > room) return TFLM_ARENA_TOO_SMALL;
+  if (extent(model->outputs, model->output_count, room) > room) return TFLM_ARENA_TOO_SMALL;
 
   if (!tflm_helper_start(session)) return TFLM_BACKEND_UNAVAILABLE;
   tflm_status status;
@@ -189,6 +208,14 @@ tflm_status tflm_backend_invoke(tflm_session *session) {
   if (!tflm_helper_runs(session)) return TFLM_BACKEND_DIED;
   const tflm_status status = invoke_model(session);
   if (status == TFLM_BACKEND_DIED) tflm_helper_end(session);
+  return status;
+}
+
+tflm_status tflm_backend_reset(tflm_session *session) {
+  spend_inputs(session);
+  const bool asked = tflm_helper_runs(session) && put_number(session, OP_RESET);
+  const tflm_status status = asked ? get_status(session) : TFLM_BACKEND_DIED;
+  if (status != TFLM_OK) tflm_helper_end(session);
   return status;
 }
 

@@ -5,13 +5,31 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "backend.h"
 
-/* "TFLS" as a little-endian number; in a session only from tflm_open() to tflm_close(). */
-#define SESSION_MAGIC 0x534C4654u
+/* An arena begins with the address of the session that it belongs to, from the end of its opening to its closing. */
+static void mark(const tflm_session *session, const tflm_session *owner) {
+  memcpy(session->arena, &owner, sizeof owner);
+}
 
-static bool is_open(const tflm_session *session) { return session != NULL && session->magic == SESSION_MAGIC; }
+static bool has_arena(const tflm_session *session) {
+  const tflm_session *owner;
+  memcpy(&owner, session->arena, sizeof owner);
+  return owner == session;
+}
+
+static bool is_open(const tflm_session *session) {
+  return session != NULL && session->self == session && has_arena(session);
+}
+
+/* Keep a session open, or not, by what the backend has reported. */
+static tflm_status settle(tflm_session *session, tflm_status status) {
+  session->self = status == TFLM_OK ? session : NULL;
+  mark(session, session->self);
+  return status;
+}
 
 tflm_status tflm_open(tflm_session *session, const tflm_model *model, void *arena, size_t arena_size, unsigned flags) {
   if (session == NULL) return TFLM_INVALID_ARGUMENT;
@@ -19,12 +37,11 @@ tflm_status tflm_open(tflm_session *session, const tflm_model *model, void *aren
   if (arena == NULL || (uintptr_t)arena % TFLM_ALIGNMENT != 0) return TFLM_INVALID_ARGUMENT;
   const tflm_status checked = tflm_check(model, flags);
   if (checked != TFLM_OK) return checked;
+  if (arena_size < TFLM_MARK_SIZE) return TFLM_ARENA_TOO_SMALL;
   session->model = model;
   session->arena = (unsigned char *)arena;
   session->arena_size = arena_size;
-  const tflm_status status = tflm_backend_open(session);
-  if (status == TFLM_OK) session->magic = SESSION_MAGIC;
-  return status;
+  return settle(session, tflm_backend_open(session));
 }
 
 void *tflm_input(const tflm_session *session, size_t index) {
@@ -43,10 +60,22 @@ tflm_status tflm_invoke(tflm_session *session) {
   return tflm_backend_invoke(session);
 }
 
-tflm_status tflm_close(tflm_session *session) {
+tflm_status tflm_reset(tflm_session *session) {
   if (session == NULL) return TFLM_INVALID_ARGUMENT;
   if (!is_open(session)) return TFLM_NOT_OPEN;
-  session->magic = 0;
+  return settle(session, tflm_backend_reset(session));
+}
+
+tflm_status tflm_close(tflm_session *session) {
+  if (session == NULL) return TFLM_INVALID_ARGUMENT;
+  if (session->self != session) return TFLM_NOT_OPEN;
+  const bool open = has_arena(session);
+  if (open) {
+    mark(session, NULL);
+  } else {
+    session->pointer = NULL; /* what it had in the arena is gone */
+  }
+  session->self = NULL;
   tflm_backend_close(session);
-  return TFLM_OK;
+  return open ? TFLM_OK : TFLM_NOT_OPEN;
 }

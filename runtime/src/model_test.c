@@ -4,7 +4,8 @@
  *
  * An output must equal what TensorFlow Lite for Microcontrollers answered when the model was built, and when each of
  * its layers was compared with a reference; float32 must lie within a tolerance, for compilers may round elsewhere. The
- * arena is filled before the model is opened: on a device it holds what others left there.
+ * arena is filled before the model is opened: on a device it holds what others left there. The vectors of a model with
+ * state are a sequence, which is run from its start again after tflm_reset().
  */
 #include <math.h>
 #include <stdbool.h>
@@ -30,6 +31,7 @@ typedef struct element {
 /* What has been found so far. */
 typedef struct findings {
   const tflm_model *model;
+  const char *when; /* what stands before a failure's place: "", or that it is after the reset */
   size_t failures;
   double *largest; /* per output, the largest difference */
 } findings;
@@ -110,7 +112,7 @@ static double check(findings *found, size_t vector, size_t output, size_t index,
   const double distance = difference(got, expected);
   if (distance <= allowed) return distance;
   if (++found->failures > MAX_REPORTS) return distance;
-  printf("%s: vector %zu, output %zu (%s), element %zu: got ", found->model->name, vector, output,
+  printf("%s: %svector %zu, output %zu (%s), element %zu: got ", found->model->name, found->when, vector, output,
          found->model->outputs[output].name, index);
   print_element(got);
   printf("; expected ");
@@ -157,7 +159,7 @@ static void print_summary(const findings *found, const tflm_golden *golden) {
     } else {
       printf("equal to");
     }
-    printf(" TensorFlow Lite for Microcontrollers\n");
+    printf(" TensorFlow Lite for Microcontrollers%s\n", found->model->state_size > 0 ? ", after tflm_reset() too" : "");
   }
 }
 
@@ -166,6 +168,11 @@ static int run(const tflm_golden *golden, findings *found, void *arena, size_t a
   tflm_status status = tflm_open(&session, found->model, arena, arena_size, TFLM_CHECK_DATA);
   if (status == TFLM_OK) {
     status = run_vectors(found, golden, &session);
+    if (status == TFLM_OK && found->model->state_size > 0) {
+      found->when = "after tflm_reset(), ";
+      status = tflm_reset(&session);
+      if (status == TFLM_OK) status = run_vectors(found, golden, &session);
+    }
     (void)tflm_close(&session);
   }
   if (status != TFLM_OK) {
@@ -184,7 +191,7 @@ static int run(const tflm_golden *golden, findings *found, void *arena, size_t a
 int main(void) {
   const tflm_golden *const golden = &TFLM_GOLDEN;
   const tflm_model *const model = golden->model;
-  findings found = {.model = model};
+  findings found = {.model = model, .when = ""};
   unsigned char *const memory = malloc(model->arena_size + TFLM_ALIGNMENT);
   double *const largest = calloc(model->output_count + 1, sizeof *largest);
   int result = EXIT_FAILURE;

@@ -3,9 +3,10 @@
  * The native backend: TensorFlow Lite for Microcontrollers (TFLM), linked into the program. C++17, without heap,
  * exceptions or RTTI.
  *
- * An arena begins with the interpreter itself, in at most TFLM_INTERPRETER_SIZE bytes; TFLM allocates from the rest. So
- * a session holds nothing outside of its arena, and as many can be open as there are arenas. `pointer` of the session
- * is the interpreter. The ops come from the descriptor's op_resolver; all sessions of a model share them.
+ * Behind its mark an arena begins with the interpreter itself, both in at most TFLM_INTERPRETER_SIZE bytes; TFLM
+ * allocates from the rest, resource variables too. So a session holds nothing outside of its arena, and as many can be
+ * open as there are arenas. `pointer` of the session is the interpreter. The ops come from the descriptor's
+ * op_resolver; all sessions of a model share them.
  *
  * Why a model is refused goes to TFLM's own log, MicroPrintf(), which TF_LITE_STRIP_ERROR_STRINGS removes.
  */
@@ -15,8 +16,10 @@
 #include <type_traits>
 
 #include "backend.h"
+#include "tensorflow/lite/micro/micro_allocator.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_op_resolver.h"
+#include "tensorflow/lite/micro/micro_resource_variable.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 #if __has_include("tensorflow/lite/micro/micro_log.h")
 #include "tensorflow/lite/micro/micro_log.h"
@@ -36,7 +39,7 @@ namespace {
 // What the interpreter itself leaves of TFLM_INTERPRETER_SIZE goes to TFLM: its structures differ in size from version
 // to version too.
 constexpr std::size_t kInterpreterSize =
-    (sizeof(MicroInterpreter) + TFLM_ALIGNMENT - 1) / TFLM_ALIGNMENT * TFLM_ALIGNMENT;
+    TFLM_MARK_SIZE + (sizeof(MicroInterpreter) + TFLM_ALIGNMENT - 1) / TFLM_ALIGNMENT * TFLM_ALIGNMENT;
 static_assert(kInterpreterSize <= TFLM_INTERPRETER_SIZE, "arenas have no room for this TFLM's interpreter");
 static_assert(alignof(MicroInterpreter) <= TFLM_ALIGNMENT, "an arena is not aligned for this TFLM's interpreter");
 
@@ -124,6 +127,24 @@ bool tensors_are_described(MicroInterpreter *interpreter, const tflm_model *mode
   return true;
 }
 
+// Starts the model in its arena. TFLM_BACKEND_FAILED: it was refused, or the arena is too small for it.
+tflm_status start(tflm_session *session, const MicroOpResolver &resolver) {
+  const tflm_model *const model = session->model;
+  auto *const allocator =
+      MicroAllocator::Create(session->arena + kInterpreterSize, session->arena_size - kInterpreterSize);
+  if (allocator == nullptr) return TFLM_BACKEND_FAILED;
+  MicroResourceVariables *variables = nullptr;
+  if (model->variable_count > 0) {
+    variables = MicroResourceVariables::Create(allocator, static_cast<int>(model->variable_count));
+  }
+  auto *const interpreter =
+      new (session->arena + TFLM_MARK_SIZE) MicroInterpreter(GetModel(model->data), resolver, allocator, variables);
+  // Not destroyed: the destructor goes through all ops, and some may not have been set up. It would free nothing.
+  if (interpreter->AllocateTensors() != kTfLiteOk) return TFLM_BACKEND_FAILED;
+  session->pointer = interpreter;
+  return TFLM_OK;
+}
+
 }  // namespace
 
 tflm_status tflm_backend_open(tflm_session *session) {
@@ -140,14 +161,14 @@ tflm_status tflm_backend_open(tflm_session *session) {
   const auto *const resolver = static_cast<const MicroOpResolver *>(model->op_resolver());
   if (resolver == nullptr) return TFLM_BACKEND_FAILED;  // TFLM has said which op it does not take
 
-  auto *const interpreter = new (session->arena) MicroInterpreter(
-      GetModel(model->data), *resolver, session->arena + kInterpreterSize, session->arena_size - kInterpreterSize);
-  if (interpreter->AllocateTensors() != kTfLiteOk) {
-    // Not destroyed: the destructor goes through all ops, and some may not have been set up. It would free nothing.
-    return session->arena_size < model->arena_size ? TFLM_ARENA_TOO_SMALL : TFLM_BACKEND_FAILED;
+  const tflm_status started = start(session, *resolver);
+  if (started != TFLM_OK) {
+    MicroPrintf(
+        "tflm-build: %s: not started in an arena of %d bytes; if TFLM lacks memory or buffers, pass a larger one",
+        model->name, static_cast<int>(session->arena_size));
+    return session->arena_size < model->arena_size ? TFLM_ARENA_TOO_SMALL : started;
   }
-  session->pointer = interpreter;
-  if (!tensors_are_described(interpreter, model)) {
+  if (!tensors_are_described(interpreter_of(session), model)) {
     MicroPrintf("tflm-build: %s: TFLM's tensors are not those of the descriptor; is TFLM compiled with the same %s?",
                 model->name, "TF_LITE_STATIC_MEMORY");
     tflm_backend_close(session);
@@ -168,7 +189,14 @@ tflm_status tflm_backend_invoke(tflm_session *session) {
   return interpreter_of(session)->Invoke() == kTfLiteOk ? TFLM_OK : TFLM_BACKEND_FAILED;
 }
 
+// Not MicroInterpreter::Reset(), which sets variables to zero and does not run CALL_ONCE again, that gave them their
+// first values.
+tflm_status tflm_backend_reset(tflm_session *session) {
+  tflm_backend_close(session);
+  return start(session, *static_cast<const MicroOpResolver *>(session->model->op_resolver()));
+}
+
 void tflm_backend_close(tflm_session *session) {
-  interpreter_of(session)->~MicroInterpreter();
+  if (session->pointer != nullptr) interpreter_of(session)->~MicroInterpreter();
   session->pointer = nullptr;
 }

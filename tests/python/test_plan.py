@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import ROOT
+from support.every_kind import MODELS
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import Run, litert_outputs, read_manifest, tflm_outputs
 from tflm_build.child.run import run_in_child
@@ -256,6 +257,18 @@ def test_what_lives_while_each_operator_runs() -> None:
         assert max(live) == lower_bound(blocks)
 
 
+@pytest.mark.parametrize("name", ["variable", "if", "while"])
+def test_tflm_agrees_on_models_that_run_subgraphs(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    model = canonicalize(MODELS[name]())
+    blocks, live = lifetimes(model.graph), live_bytes(model.graph)
+    assert blocks
+    assert live
+    assert len(model.graph.subgraphs) > 1
+    assert tflm_head(model.flatbuffer, capfd) == greedy_head(blocks)
+    assert max(live) <= lower_bound(blocks)
+    assert len(live) == len(model.graph.operators)
+
+
 @pytest.mark.parametrize("what", ["subgraphs", "type"])
 def test_what_cannot_be_told_is_not_planned(what: str) -> None:
     model = chain(32, 16, 16, 32)
@@ -265,8 +278,8 @@ def test_what_cannot_be_told_is_not_planned(what: str) -> None:
     else:
         model.subgraphs[0].tensors[1].type = schema.TensorType.STRING
     canonical = canonicalize(store(model))
-    assert lifetimes(canonical.graph) is None
-    assert live_bytes(canonical.graph) is None
+    assert (lifetimes(canonical.graph) is None) == (what == "type")
+    assert (live_bytes(canonical.graph) is None) == (what == "type")
     assert make_plan(canonical) is None
 
 

@@ -37,7 +37,7 @@ typedef struct scenario {
 #define SCENARIO(name) {#name, name}
 
 /* Made by tiny_models.py. */
-extern const tflm_model dense_model, pair_model, bottleneck_model, outside_model, wide_model;
+extern const tflm_model dense_model, pair_model, bottleneck_model, outside_model, wide_model, counter_model;
 
 static TFLM_ALIGNED uint8_t arena[16384];
 static tflm_session session;

@@ -96,7 +96,8 @@ static void lose_helper(int by_signal) {
   EXPECT_STATUS(tflm_invoke(&session), TFLM_BACKEND_DIED);
   EXPECT(tflm_input(&session, 0) != NULL);
   expect_no_child();
-  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  EXPECT_STATUS(tflm_reset(&session), TFLM_BACKEND_DIED);
+  EXPECT_STATUS(tflm_close(&session), TFLM_NOT_OPEN);
   EXPECT(open_descriptors() == before);
   open_dense();
   run_dense(&session);
@@ -116,6 +117,82 @@ static void two_sessions(void) {
   EXPECT_STATUS(tflm_close(&session), TFLM_OK);
   run_dense(&second);
   EXPECT_STATUS(tflm_close(&second), TFLM_OK);
+  expect_no_child();
+}
+
+/* Add ones; the sum was `before`. */
+static void count(tflm_session *of, float before) {
+  float *const input = tflm_input(of, 0);
+  for (int i = 0; i < 4; ++i) input[i] = 1.0f;
+  EXPECT_STATUS(tflm_invoke(of), TFLM_OK);
+  const float *const sum = tflm_output(of, 0);
+  for (int i = 0; i < 4; ++i) EXPECT(sum[i] == before + 1.0f);
+}
+
+/* Each session has a state of its own, which begins with what the model says, after a reset too. */
+static void state(void) {
+  static tflm_session second;
+  open_in(&session, &counter_model, arena);
+  open_in(&second, &counter_model, other_arena);
+  const void *const input = tflm_input(&session, 0), *const output = tflm_output(&session, 0);
+  for (int i = 0; i < 3; ++i) count(&session, 2.5f + (float)i);
+  for (int round = 0; round < 20; ++round) {
+    EXPECT_STATUS(tflm_reset(&session), TFLM_OK);
+    EXPECT(tflm_input(&session, 0) == input && tflm_output(&session, 0) == output);
+    count(&session, 2.5f);
+    count(&session, 3.5f);
+    count(&second, 2.5f + (float)round);
+  }
+  EXPECT_STATUS(tflm_reset(&second), TFLM_OK);
+  EXPECT_STATUS(tflm_reset(&second), TFLM_OK);
+  count(&second, 2.5f);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  EXPECT_STATUS(tflm_reset(&session), TFLM_NOT_OPEN);
+  EXPECT_STATUS(tflm_reset(NULL), TFLM_INVALID_ARGUMENT);
+  count(&second, 3.5f);
+  EXPECT_STATUS(tflm_close(&second), TFLM_OK);
+  open_in(&session, &counter_model, arena);
+  count(&session, 2.5f);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  open_dense();
+  run_dense(&session);
+  EXPECT_STATUS(tflm_reset(&session), TFLM_OK);
+  run_dense(&session);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  expect_no_child();
+}
+
+static void expect_not_open(tflm_session *of) {
+  EXPECT(tflm_input(of, 0) == NULL && tflm_output(of, 0) == NULL);
+  EXPECT_STATUS(tflm_invoke(of), TFLM_NOT_OPEN);
+  EXPECT_STATUS(tflm_reset(of), TFLM_NOT_OPEN);
+  EXPECT_STATUS(tflm_close(of), TFLM_NOT_OPEN);
+}
+
+static void copied(void) {
+  open_dense();
+  tflm_session copy = session;
+  expect_not_open(&copy);
+  run_dense(&session);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  expect_not_open(&copy);
+  expect_no_child();
+}
+
+/* The second session has the arena; the first one is noticed, and leaves nothing. */
+static void same_arena(void) {
+  static tflm_session second;
+  const int before = open_descriptors();
+  open_dense();
+  EXPECT_STATUS(tflm_open(&second, &counter_model, arena, sizeof arena, 0), TFLM_OK);
+  expect_not_open(&session);
+  expect_not_open(&session);
+  count(&second, 2.5f);
+  EXPECT_STATUS(tflm_close(&second), TFLM_OK);
+  EXPECT(open_descriptors() == before);
+  open_dense();
+  EXPECT_STATUS(tflm_open(&second, &counter_model, arena, 64, 0), TFLM_ARENA_TOO_SMALL);
+  expect_not_open(&session);
   expect_no_child();
 }
 
@@ -191,19 +268,10 @@ static void closed_stdio(void) {
 
 int main(int argc, char **argv) {
   static const scenario scenarios[] = {
-      SCENARIO(answers),
-      SCENARIO(several_tensors),
-      SCENARIO(shared_arena),
-      SCENARIO(closed),
-      SCENARIO(failing_invoke),
-      SCENARIO(killed),
-      SCENARIO(hung),
-      SCENARIO(two_sessions),
-      SCENARIO(many_invokes),
-      SCENARIO(interrupt_key),
-      SCENARIO(ignored_children),
-      SCENARIO(closed_stdio),
-      SCENARIO(hundred_thousand_invokes),
+      SCENARIO(answers),        SCENARIO(several_tensors),  SCENARIO(shared_arena), SCENARIO(closed),
+      SCENARIO(failing_invoke), SCENARIO(killed),           SCENARIO(hung),         SCENARIO(two_sessions),
+      SCENARIO(state),          SCENARIO(copied),           SCENARIO(same_arena),   SCENARIO(many_invokes),
+      SCENARIO(interrupt_key),  SCENARIO(ignored_children), SCENARIO(closed_stdio), SCENARIO(hundred_thousand_invokes),
   };
   return run_named(argc, argv, scenarios, sizeof scenarios / sizeof *scenarios);
 }

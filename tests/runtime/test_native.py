@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from support import ROOT
+from support.every_kind import counter
 from support.tiny_models import DENSE_DEFINES, MODELS, RUNTIME, SANITIZE, c_source, compile_c, run
 from support.vendor_tflm import NATIVE, RENAMED, SOURCES, compile_cxx, link, undefined_symbols
 
 HERE = Path(__file__).parent
+VARIABLES = HERE / "standins" / "variables.cc"
 
 
 def compile_runtime(folder: Path, *flags: str, renamed: str = RENAMED) -> list[Path]:
@@ -84,6 +86,44 @@ def test_other_versions(mlperf_like: dict[str, Path], version: str, tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
+def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of what a model with a variable became, whose first value is not zero."""
+    folder = tmp_path_factory.mktemp("streaming")
+    (folder / "source.tflite").write_bytes(counter(2.5))
+    words = ["--name", "streaming", "--src", folder / "source.tflite", "--embed", "array", "--out-dir", folder]
+    subprocess.run([sys.executable, "-m", "tflm_build", "convert", *words, "--quiet"], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("version", ["tflite_micro", "moved", "old"])
+def test_state(streaming: Path, version: str, tmp_path: Path) -> None:
+    """Answer as the compiler's interpreter did, vector after vector, and again after a reset; in every layout."""
+    flags = () if version == "tflite_micro" else ("-isystem", str(HERE / "standins" / version))
+    runtime = compile_runtime(tmp_path, *flags, renamed=f"-Dtflite={version}")
+    runtime.append(compile_cxx(tmp_path / "variables.o", VARIABLES))
+    done = golden_test(tmp_path, "streaming", streaming, runtime, *flags, renamed=f"-Dtflite={version}")
+    expect_equal(done, "streaming")
+    assert done.stdout.endswith(", after tflm_reset() too\n")
+
+
+@pytest.mark.parametrize("backend", ["native", "host"])
+def test_threads(streaming: Path, backend: str, tmp_path: Path) -> None:
+    """Open sessions of one model in several threads at the same moment, under ThreadSanitizer."""
+    thread = ("-g", "-O1", "-fsanitize=thread")
+    native = backend == "native"
+    sources = [*SOURCES, HERE / "threads.c", *(streaming / f"streaming{end}" for end in (".c", "_data.c", "_golden.c"))]
+    sources += [] if native else [RUNTIME / "src" / "host.c", RUNTIME / "src" / "host_process.c"]
+    defines = ["-DTFLM_GOLDEN=streaming_golden", *(["-DTFLM_BUILD_NATIVE"] if native else [])]
+    objects = [
+        compile_c(tmp_path / f"{source.stem}.o", "-c", *thread, *defines, "-I", streaming, source) for source in sources
+    ]
+    own = (NATIVE, VARIABLES, streaming / "streaming_ops.cc") if native else ()
+    objects += [compile_cxx(tmp_path / f"{source.stem}.o", *thread, source) for source in own]
+    done = run(link(tmp_path / "threads", "-fsanitize=thread", *objects))
+    assert (done.returncode, done.stdout) == (0, "0 of 4 threads failed\n"), done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return one C file per tiny model, with its ops."""
     folder = tmp_path_factory.mktemp("models")
@@ -101,6 +141,7 @@ class Programs:
         self._shared = [compile_c(folder / f"{source.stem}.o", "-c", *flags, source) for source in (*models, *SOURCES)]
         self._shared.append(compile_cxx(folder / "native backend.o", *flags, *backend_flags, NATIVE))
         self._shared.append(compile_cxx(folder / "tiny_ops.o", *flags, HERE / "tiny_ops.cc"))
+        self._shared.append(compile_cxx(folder / "variables.o", *flags, VARIABLES))
 
     def __getitem__(self, name: str) -> Path:
         """Return a program, compiled when it is first wanted."""
@@ -130,6 +171,9 @@ COMMON = [
     ("sessions", "shared_arena"),
     ("sessions", "closed"),
     ("sessions", "two_sessions"),
+    ("sessions", "state"),
+    ("sessions", "copied"),
+    ("sessions", "same_arena"),
     ("sessions", "many_invokes"),
     ("refusals", "bad_arguments"),
     ("refusals", "bad_descriptor"),
@@ -175,6 +219,8 @@ VALGRIND = (
     ("program", "scenario"),
     [
         ("sessions", "several_tensors"),
+        ("sessions", "state"),
+        ("sessions", "same_arena"),
         ("native", "failing_invoke"),
         ("native", "interleaved"),
         ("native", "in_turn"),
@@ -213,6 +259,8 @@ def test_reasons_in_the_log(sanitized: Programs, scenario: str, words: str) -> N
 def test_what_it_needs(compiler: str, flags: tuple[str, ...], tmp_path: Path) -> None:
     """Compile without a warning, and want neither heap nor the C++ library: only the interpreter and its log."""
     symbols = undefined_symbols(compile_cxx(tmp_path / "native.o", "-Os", *flags, NATIVE, compiler=compiler))
-    others = {symbol for symbol in symbols if not symbol.startswith("tflite_micro::MicroInterpreter::")}
+    classes = ("MicroInterpreter", "MicroAllocator", "MicroResourceVariables")
+    theirs = tuple(f"tflite_micro::{name}::" for name in classes)
+    others = {symbol for symbol in symbols if not symbol.startswith(theirs)}
     allowed = {"strncmp"} if flags else {"strncmp", "MicroPrintf(char const*, ...)", "__assert_fail"}
     assert others <= allowed

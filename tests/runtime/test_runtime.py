@@ -35,6 +35,9 @@ SESSIONS = (
     "killed",
     "hung",
     "two_sessions",
+    "state",
+    "copied",
+    "same_arena",
     "many_invokes",
     "hundred_thousand_invokes",
     "interrupt_key",
@@ -84,7 +87,7 @@ def test_session(programs: dict[str, Path], scenario: str) -> None:
     succeed(run(programs["sessions"], scenario))
 
 
-@pytest.mark.parametrize("scenario", ["answers", "killed", "two_sessions", "closed"])
+@pytest.mark.parametrize("scenario", ["answers", "killed", "state", "closed", "same_arena"])
 def test_valgrind_finds_nothing(scenario: str, models: dict[str, Path], tmp_path: Path) -> None:
     """Read nothing that was not written, write nothing outside, and keep neither memory nor descriptors."""
     program = compile_c(

@@ -17,11 +17,13 @@ const void *add_op_resolver(void);
 
 /* All of them. */
 static const MicroOpResolver *make_resolver(void) {
-  using Resolver = MicroMutableOpResolver<4>;
+  using Resolver = MicroMutableOpResolver<8>;
   alignas(Resolver) static unsigned char memory[sizeof(Resolver)];
   Resolver &resolver = *new (memory) Resolver;
   const bool complete = resolver.AddFullyConnected() == kTfLiteOk && resolver.AddAdd() == kTfLiteOk &&
-                        resolver.AddMul() == kTfLiteOk && resolver.AddGather() == kTfLiteOk;
+                        resolver.AddMul() == kTfLiteOk && resolver.AddGather() == kTfLiteOk &&
+                        resolver.AddCallOnce() == kTfLiteOk && resolver.AddVarHandle() == kTfLiteOk &&
+                        resolver.AddReadVariable() == kTfLiteOk && resolver.AddAssignVariable() == kTfLiteOk;
   return complete ? &resolver : nullptr;
 }
 

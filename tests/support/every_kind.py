@@ -95,12 +95,12 @@ def custom() -> bytes:
     return flatbuffer(Model("custom", tensors, [Op("SignalFftAutoScale", "", (0,), (1, 2))], (0,), (1, 2), 0))
 
 
-def counter() -> bytes:
-    """Make a model that adds its inputs up, in a variable that another subgraph sets to zeros once."""
+def counter(first: float = 0.0) -> bytes:
+    """Make a model that adds its inputs up, in a variable that another subgraph sets to its first values once."""
     names = {"container": b"", "sharedName": b"sum"}
     handle = Tensor("handle", (1,), "resource")
     main = [handle, Tensor("x", (1, 4), "float32"), Tensor("old", (1, 4), "float32"), Tensor("y", (1, 4), "float32")]
-    zeros = Tensor("zeros", (1, 4), "float32", data=np.zeros((1, 4), np.float32))
+    values = Tensor("values", (1, 4), "float32", data=np.full((1, 4), first, np.float32))
     make = Op("VAR_HANDLE", "VarHandleOptions", (), (0,), names)
     write = "AssignVariableOptions"
     ops = [
@@ -110,7 +110,7 @@ def counter() -> bytes:
         Op("ADD", "AddOptions", (1, 2), (3,)),
         Op("ASSIGN_VARIABLE", write, (0, 3), ()),
     ]
-    once = Model("once", [handle, zeros], [make, Op("ASSIGN_VARIABLE", write, (0, 1), ())], (), (), 0)
+    once = Model("once", [handle, values], [make, Op("ASSIGN_VARIABLE", write, (0, 1), ())], (), (), 0)
     return together(Model("counter", main, ops, (1,), (3,), 0), once)
 
 

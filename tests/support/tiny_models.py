@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from support import ROOT
+from support.every_kind import counter
 from support.hand_made import Model, Op, Tensor, flatbuffer
 
 RUNTIME = ROOT / "runtime"
@@ -34,7 +35,9 @@ def _c_tensors(name: str, tensors: list[Tensor]) -> str:
 
 def c_source(model: Model, op_resolver: str = "NULL") -> str:
     """Return the model's data and descriptor as C99; the resolver is a function's name, for the native backend."""
-    data = flatbuffer(model)
+    state, data = "0, 0", flatbuffer(model)
+    if model.name == "counter":
+        state, data = "16, 1", counter(COUNTER_FIRST)  # bytes, and variables
     name = model.name
     return (
         '#include "tflm_build/model.h"\n'
@@ -45,7 +48,7 @@ def c_source(model: Model, op_resolver: str = "NULL") -> str:
         + f"extern const tflm_model {name}_model;\n"
         f'const tflm_model {name}_model = {{TFLM_MODEL_MAGIC, TFLM_MODEL_VERSION, "{name}", data, sizeof data, '
         f"{zlib.crc32(data)}u, {model.arena_size}, inputs, {len(model.inputs)}, outputs, {len(model.outputs)}, "
-        f"{op_resolver}}};\n"
+        f"{state}, {op_resolver}}};\n"
     )
 
 
@@ -119,7 +122,16 @@ def _wide() -> Model:
     return Model("wide", tensors, [Op("ADD", "AddOptions", (0, 1), (2,))], (0, 1), (2,), 4096)
 
 
-MODELS = {model.name: model for model in (_dense(), _pair(), _bottleneck(), _outside(), _wide())}
+COUNTER_FIRST = 2.5
+
+
+def _counter() -> Model:
+    """Return the ends of a model that adds its inputs up, from COUNTER_FIRST on: `counter()`."""
+    tensors = [Tensor(name, (1, 4), "float32") for name in ("x", "y")]
+    return Model("counter", tensors, [], (0,), (1,), 8192)
+
+
+MODELS = {model.name: model for model in (_dense(), _pair(), _bottleneck(), _outside(), _wide(), _counter())}
 
 
 def compile_c(output: Path, *arguments: str | Path) -> Path:

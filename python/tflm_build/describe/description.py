@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tflm_build.manifest.records import read_record
+from tflm_build.model.state import State
 from tflm_build.model.values import Layer, Tensor
 
 __all__ = ["Accuracy", "Arena", "Built", "Description", "Op", "read_description"]
@@ -77,6 +78,7 @@ class Description:
         inputs, outputs: in the order of the flatbuffer.
         ops: by name.
         layers: in the order of the flatbuffer.
+        state: what it keeps from one run to the next; None: an older manifest does not say.
         refusal: why it cannot be compiled for TFLM; None: no reason is known.
         built: None where nothing was built.
     """
@@ -90,6 +92,7 @@ class Description:
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     layers: tuple[Layer, ...]
+    state: State | None
     refusal: str | None
     built: Built | None
 
@@ -133,6 +136,7 @@ class _Content:
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     layers: tuple[Layer, ...]
+    state: State | None = None
 
 
 def read_description(content: dict[str, Any], *, refusal: str | None, built: Built | None) -> Description:
@@ -152,6 +156,7 @@ def read_description(content: dict[str, Any], *, refusal: str | None, built: Bui
         outputs=read.outputs,
         ops=read.ops,
         layers=read.layers,
+        state=read.state,
         refusal=refusal,
         built=built,
     )

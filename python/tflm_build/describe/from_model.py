@@ -10,6 +10,7 @@ from tflm_build.model.graph import Graph
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops, kernels
+from tflm_build.model.state import find_state
 from tflm_build.options import Options
 from tflm_build.source.read import Source, read_source
 from tflm_build.stages.convert import convert, open_flatbuffer
@@ -34,7 +35,7 @@ def describe_source(path: str) -> Description:
         "source": {"kind": source.kind, "bytes": source.size},
         "model": {"bytes": len(model.flatbuffer), "quantization": graph.quantization},
         "ops": [{"op": op, "count": counts[op], "method": kernels().get(op)} for op in sorted(counts)],
-        **describe_model(graph.inputs, graph.outputs, describe_layers(graph, lacking=True)),
+        **describe_model(graph.inputs, graph.outputs, describe_layers(graph, lacking=True), find_state(graph)),
     }
     return read_description(content, refusal=_refusal(graph), built=None)
 

@@ -49,6 +49,8 @@ def _summary(description: Description) -> Iterator[str]:
         arena = description.built.arena
         planned = ", planned offline" if arena.planned else ""
         yield f"  arena   {arena.size:,} B, {arena.interpreter:,} B of it for the interpreter{planned}"
+    if description.state is not None and description.state.kept:
+        yield f"  state   {description.state.words}, kept from one run to the next"
     if description.refusal is not None:
         yield f"  TFLM    cannot run it: {description.refusal}"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tflm_build.model.graph import Graph
 from tflm_build.model.ops import UsedOp
+from tflm_build.model.state import State
 from tflm_build.model.values import Layer
 from tflm_build.model.weights import Weights
 from tflm_build.stages.activations import Activations
@@ -36,6 +37,7 @@ class Shipment:
     provenance: tuple[str, ...]
     random_golden: bool
     graph: Graph
+    state: State
     ops: tuple[UsedOp, ...]
     golden: GoldenInputs
     arranged: PlannedModel

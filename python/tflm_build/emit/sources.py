@@ -13,6 +13,7 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.emit.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
 from tflm_build.emit.shipment import Shipment
+from tflm_build.model.state import State
 from tflm_build.model.values import Tensor
 from tflm_build.stages.measure import INTERPRETER_SIZE
 
@@ -92,9 +93,18 @@ def _header(shipment: Shipment) -> str:
         arena=shipment.arranged.measured.arena_size,
         measured=shipment.arranged.measured.smallest_arena,
         interpreter=INTERPRETER_SIZE,
+        state=_state_words(shipment.state),
+        state_size=shipment.state.bytes,
         ops="Ops: " + ", ".join(comment_text(used.op) for used in shipment.ops) + ".",
         tensors="".join(tensors),
     )
+
+
+def _state_words(state: State) -> str:
+    """Say in the header what the model keeps."""
+    if not state.kept:
+        return "The model keeps no state: no run depends on another."
+    return f"State, kept in the arena from one run to the next: {state.words}. tflm_reset() makes it the first again."
 
 
 def _tensor(shipment: Shipment, kind: str, index: int, tensor: Tensor) -> str:
@@ -150,6 +160,7 @@ def _descriptor(shipment: Shipment) -> str:
         crc32=f"{shipment.crc32:08X}",
         input_count=len(shipment.graph.inputs),
         output_count=len(shipment.graph.outputs),
+        variable_count=shipment.state.variables,
     )
 
 
@@ -179,6 +190,10 @@ def _golden_words(shipment: Shipment) -> Mapping[str, object]:
     """Say what the golden vectors are."""
     golden = shipment.golden
     origin = "random" if shipment.random_golden else f"{golden.from_data} samples of the data"
+    if not shipment.state.kept or shipment.random_golden:
+        origin += ", and the ends of the range"
+    if shipment.state.kept:
+        origin += "; one sequence, from the first state on"
     return {"count": len(shipment.arranged.measured.outputs[0]), "origin": origin}
 
 

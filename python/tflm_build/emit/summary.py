@@ -32,6 +32,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     lines = {
         "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
         "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
+        "state": shipment.state.words,
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
         "data": _data(converted.calibration),
         "passes": _rewrites(converted),

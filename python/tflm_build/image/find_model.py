@@ -12,9 +12,10 @@ from tflm_build.image.read import Image, Symbol
 __all__ = ["Descriptor", "Embedded", "descriptor_size", "find_model", "find_symbols", "read_descriptor"]
 
 _MAGIC: Final = 0x424C4654  # TFLM_MODEL_MAGIC
-_VERSION: Final = 1  # TFLM_MODEL_VERSION
-# magic, version, name, data, data_size, data_crc32, arena_size, and pointers and counts of inputs, outputs and ops.
-_LAYOUTS: Final = {32: "2I 2I I I I 5I", 64: "2I 2Q Q I 4x Q 5Q"}
+_VERSION: Final = 2  # TFLM_MODEL_VERSION
+# magic, version, name, data, data_size, data_crc32, arena_size, pointers and counts of inputs and outputs, state_size,
+# variable_count, and the pointer to the ops.
+_LAYOUTS: Final = {32: "2I 2I I I I 7I", 64: "2I 2Q Q I 4x Q 7Q"}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
+from tflm_build.model.state import State
 from tflm_build.model.values import Layer, Tensor
 
 __all__ = ["EMITTED", "SCHEMA_VERSION", "describe_model"]
@@ -20,13 +21,16 @@ EMITTED: Final = {
 """What follows the model's name in each file that can be emitted alone."""
 
 
-def describe_model(inputs: Sequence[Tensor], outputs: Sequence[Tensor], layers: Sequence[Layer]) -> dict[str, Any]:
-    """Return what a manifest says of any model, built or not: its inputs, outputs and layers."""
+def describe_model(
+    inputs: Sequence[Tensor], outputs: Sequence[Tensor], layers: Sequence[Layer], state: State
+) -> dict[str, Any]:
+    """Return what a manifest says of any model, built or not: its inputs, outputs, layers and state."""
     return {
         "inputs": [_tensor(tensor) for tensor in inputs],
         "outputs": [_tensor(tensor) for tensor in outputs],
         "layers": [_layer(layer) for layer in layers],
         "macs": sum(layer.macs for layer in layers),
+        "state": {**dataclasses.asdict(state), "kernels": list(state.kernels)},
     }
 
 

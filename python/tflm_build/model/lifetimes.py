@@ -26,17 +26,19 @@ class Block:
     """Memory that a tensor needs while it lives.
 
     Attributes:
-        tensor: its index in the subgraph.
+        tensor: its index in its subgraph.
         bytes: a multiple of 16.
-        first: the operator that writes it, counted from 1; 0 for an input. Where none writes it, the model's last one
-            for an output, else -1.
-        last: the last operator that names it; the model's last one for an output.
+        first: the step that writes it, counted from 1; 0 for an input of the model. Where none writes it, the model's
+            last one for an output, else -1. Each operator is a step, and so is each call of a subgraph.
+        last: the last step that names it; the model's last one for an output.
+        subgraph: the tensor's.
     """
 
     tensor: int
     bytes: int
     first: int
     last: int
+    subgraph: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,35 +100,43 @@ def lifetimes(graph: Graph) -> list[Block] | None:
     """Return the blocks that TFLM plans, without the scratch memory that kernels ask for.
 
     Returns:
-        None for a model with several subgraphs, or with elements of no fixed size.
+        None for a model with elements of no fixed size, or whose subgraphs call each other too often.
     """
     line = timeline(graph)
-    if len(graph.subgraphs) != 1 or line is None:
+    if line is None:
         return None
     blocks = []
-    for operand in filter(is_planned, graph.subgraphs[0].operands):
-        if operand.bytes is None or TYPES[operand.type].dtype is None:
-            return None
-        steps = -(-operand.bytes // ALIGNMENT)  # rounded up
-        if steps:
-            place = operand.place
-            blocks.append(Block(place, steps * ALIGNMENT, *line.tensors[0].get(place, (-1, -1))))
+    for place, (subgraph, lives) in enumerate(zip(graph.subgraphs, line.tensors, strict=True)):
+        for operand in filter(is_planned, subgraph.operands):
+            if operand.type == "resource":
+                continue
+            if operand.bytes is None or TYPES[operand.type].dtype is None:
+                return None
+            units = -(-operand.bytes // ALIGNMENT)  # rounded up
+            if units:
+                ends = lives.get(operand.place, (-1, -1))
+                blocks.append(Block(operand.place, units * ALIGNMENT, *ends, place))
     return blocks
 
 
 def live_bytes(graph: Graph) -> list[int] | None:
-    """Return for each operator the bytes of the blocks that live while it runs.
+    """Return for each operator of all subgraphs the bytes of the blocks that live while it runs; 0 if nothing runs it.
 
     Returns:
-        None for a model with several subgraphs, or with elements of no fixed size.
+        None for a model with elements of no fixed size, or whose subgraphs call each other too often.
     """
-    blocks = lifetimes(graph)
-    if blocks is None:
+    line, blocks = timeline(graph), lifetimes(graph)
+    if line is None or blocks is None:
         return None
-    steps = len(graph.operators)
-    changes = [0] * (steps + 2)
+    ends = [block.last for block in blocks] + [last for steps in line.operators for _, last in steps.values()]
+    changes = [0] * (max(ends, default=0) + 2)
     for block in blocks:
         if block.last > 0:
             changes[max(block.first, 1)] += block.bytes
             changes[block.last + 1] -= block.bytes
-    return list(accumulate(changes[1 : steps + 1]))
+    live = list(accumulate(changes))
+    return [
+        live[steps[number][0]] if number in steps else 0
+        for subgraph, steps in zip(graph.subgraphs, line.operators, strict=True)
+        for number in range(len(subgraph.operators))
+    ]

@@ -73,7 +73,7 @@ class Layer:
         inputs: what it reads, without optional inputs that are left out.
         outputs: what it writes.
         live_bytes: activations that live while it runs, each rounded up to 16, as TFLM plans them, without what kernels
-            ask for themselves; None for a model of several subgraphs, or with elements of no fixed size.
+            ask for themselves; None for a model with elements of no fixed size.
     """
 
     op: str

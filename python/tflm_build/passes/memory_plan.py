@@ -16,7 +16,7 @@ from tflm_build.model.lifetimes import Block, lifetimes
 from tflm_build.model.model import Model
 from tflm_build.passes.canonical import with_metadata
 
-__all__ = ["Plan", "greedy_head", "lower_bound", "make_plan", "place", "plannable", "with_plan"]
+__all__ = ["Plan", "blocks_of", "greedy_head", "lower_bound", "make_plan", "place", "with_plan"]
 
 _VERSION: Final = 1
 _ONLINE: Final = -1  # the offset of a tensor that TFLM itself places, or that needs no place
@@ -90,10 +90,11 @@ def make_plan(model: Model) -> Plan | None:
     """Plan a model's memory.
 
     Returns:
-        None where TFLM's own plan is as good, or where the model cannot be planned.
+        None where TFLM's own plan is as good, or where the model cannot be planned: it has several subgraphs, of which
+        TFLM takes a plan for all at once, or elements of no fixed size.
     """
-    blocks = plannable(model)
-    if blocks is None:
+    blocks = blocks_of(model)
+    if blocks is None or len(model.graph.subgraphs) > 1:
         return None
     greedy, placed = greedy_head(blocks), place(blocks)
     head = _head(blocks, placed)
@@ -111,8 +112,8 @@ def with_plan(model: Model, plan: Plan) -> Model:
     return with_metadata(model, MEMORY_PLAN, words.tobytes())
 
 
-def plannable(model: Model) -> list[Block] | None:
-    """Return the blocks of a model; None where they cannot be planned, or are too many to plan."""
+def blocks_of(model: Model) -> list[Block] | None:
+    """Return the blocks of a model; None where they are not known, or are too many to plan."""
     blocks = lifetimes(model.graph)
     return blocks if blocks is not None and len(blocks) <= _MAX_BLOCKS else None
 

@@ -8,7 +8,7 @@ from tflm_build.arrays import same_answers
 from tflm_build.model.lifetimes import Block
 from tflm_build.model.model import Model
 from tflm_build.options import Options
-from tflm_build.passes.memory_plan import greedy_head, lower_bound, make_plan, plannable, with_plan
+from tflm_build.passes.memory_plan import blocks_of, greedy_head, lower_bound, make_plan, with_plan
 from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.measure import Measurement, measure
 
@@ -24,7 +24,7 @@ class PlannedModel:
         measured: what TFLM needed and answered.
         planned: whether the plan in it is ours.
         arena_unplanned: bytes of the smallest arena without our plan.
-        lower_bound: bytes of activations that live at once; None where the model cannot be planned.
+        lower_bound: bytes of activations that live at once; None where that is not known.
         greedy_head: bytes that TFLM's own planner takes for activations; None likewise.
         peak: the tensors that live at the fullest moment: the layer that writes each, and its bytes, largest first.
     """
@@ -47,7 +47,7 @@ def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedM
         TflmBuildError: TFLM does not run the model.
     """
     unplanned = best = measure(model, golden)
-    blocks = plannable(model)
+    blocks = blocks_of(model)
     plan = make_plan(model) if options.plan == "auto" else None
     planned = False
     if plan is not None:
@@ -68,8 +68,14 @@ def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedM
 
 def _peak(blocks: Sequence[Block], model: Model) -> tuple[tuple[str, int], ...]:
     """Return what lives at the fullest moment."""
-    steps = range(len(model.layers[0]) + 1)
+    steps = range(1 + max((block.last for block in blocks), default=0))
     live = [[block for block in blocks if block.first <= step <= block.last] for step in steps]
     fullest = max(live, key=lambda together: sum(block.bytes for block in together))
-    named = [(model.layers[0][block.first - 1] if block.first > 0 else "input", block.bytes) for block in fullest]
+    writers = {
+        (place, operand.place): operator.layer
+        for place, subgraph in enumerate(model.graph.subgraphs)
+        for operator in subgraph.operators
+        for operand in operator.outputs
+    }
+    named = [(writers.get((block.subgraph, block.tensor), "input"), block.bytes) for block in fullest]
     return tuple(sorted(named, key=lambda pair: -pair[1]))

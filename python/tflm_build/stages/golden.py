@@ -33,12 +33,13 @@ class GoldenInputs:
         return len(self.arrays[0])
 
 
-def golden_inputs(inputs: Sequence[Tensor], samples: Sequence[Array] | None) -> GoldenInputs:
+def golden_inputs(inputs: Sequence[Tensor], samples: Sequence[Array] | None, *, sequence: bool = False) -> GoldenInputs:
     """Quantize the first samples, and add vectors of nothing but the smallest, the largest and the zero element.
 
     Args:
         inputs: the model's inputs.
         samples: per input an array (samples, *shape) of real numbers, or of the tensor's own integers; None: random.
+        sequence: the model keeps state, so that an answer depends on the vectors before: nothing goes between samples.
     """
     generator = np.random.RandomState(0)
     golden, further = [], []
@@ -48,6 +49,7 @@ def golden_inputs(inputs: Sequence[Tensor], samples: Sequence[Array] | None) -> 
         else:
             elements = quantize(samples[index], tensor).reshape(-1, *tensor.shape)
         ends = [np.full((1, *tensor.shape), value, tensor.dtype) for value in _ends(tensor)]
+        ends = [] if sequence and samples is not None else ends
         golden.append(np.concatenate([elements[:GOLDEN_COUNT], *ends]))
         further.append(elements[GOLDEN_COUNT:])
     from_data = 0 if samples is None else min(len(samples[0]), GOLDEN_COUNT)

@@ -22,6 +22,11 @@
  *     tflm_close(&session);
  *
  * The same calls serve every backend; which one answers is decided by what is linked.
+ *
+ * What may be shared: descriptors, by everyone. Sessions are independent of each other, those of one model too: threads
+ * and tasks may open, run, reset and close theirs at the same moment, each session in one of them at a time. The native
+ * backend registers a model's ops before main(), as C++ constructors do; where a system runs none, the first
+ * tflm_open() of a model does it, and has to return before another thread opens the same model.
  */
 
 #ifdef __cplusplus
@@ -32,8 +37,8 @@ extern "C" {
 #define TFLM_ALIGNMENT 16
 
 /**
- * Bytes of an arena that a backend may take for the interpreter itself; `<NAME>_ARENA_SIZE` has them. The one of
- * TensorFlow Lite for Microcontrollers takes 392 on a 64-bit host.
+ * Bytes of an arena that the runtime may take for the interpreter itself and for the mark of the session that has the
+ * arena; `<NAME>_ARENA_SIZE` has them. TensorFlow Lite for Microcontrollers takes 416 with it on a 64-bit host.
  */
 #define TFLM_INTERPRETER_SIZE 512
 
@@ -63,7 +68,7 @@ typedef enum tflm_status {
   TFLM_CORRUPT_DATA,
   /** the interpreter could not allocate the model in this arena */
   TFLM_ARENA_TOO_SMALL,
-  /** the session was never opened, or is closed */
+  /** the session was never opened, is closed, is a copy, or another one was opened in its arena */
   TFLM_NOT_OPEN,
   /** the interpreter could not be started */
   TFLM_BACKEND_UNAVAILABLE,
@@ -112,7 +117,7 @@ typedef struct tflm_tensor {
 /** First field of every descriptor: "TFLB" as a little-endian number. */
 #define TFLM_MODEL_MAGIC 0x424C4654u
 /** Raised when the layout of tflm_model or tflm_tensor changes. */
-#define TFLM_MODEL_VERSION 1u
+#define TFLM_MODEL_VERSION 2u
 
 /** Describes a model; tflm-build writes one per model, in flash, as `<name>_model`. */
 typedef struct tflm_model {
@@ -138,13 +143,21 @@ typedef struct tflm_model {
   const tflm_tensor *outputs;
   /** number of outputs */
   size_t output_count;
+  /** bytes that it keeps from one tflm_invoke() to the next, in the arena; 0: it has no state */
+  size_t state_size;
+  /** resource variables among them, for which the native backend keeps a table */
+  size_t variable_count;
   /** returns a `tflite::MicroOpResolver *` for the native backend, else NULL */
   const void *(*op_resolver)(void);
 } tflm_model;
 
-/** A model that runs in a caller's memory. The fields belong to the runtime. */
+/**
+ * A model that runs in a caller's memory. The fields belong to the runtime. It stays where it was opened: a copy is not
+ * open. It has its arena to itself: opening another session in the same arena ends it, and its calls then report
+ * TFLM_NOT_OPEN.
+ */
 typedef struct tflm_session {
-  uint32_t magic;
+  const struct tflm_session *self; /* only while it is open; a copy's points elsewhere */
   const tflm_model *model;
   unsigned char *arena;
   size_t arena_size;
@@ -182,10 +195,27 @@ void *tflm_input(const tflm_session *session, size_t index);
 /** Return where output `index` lies after tflm_invoke(), or NULL: no open session or no such output. */
 const void *tflm_output(const tflm_session *session, size_t index);
 
-/** Run the model once. Inputs must be written before every call: their memory may be used again. */
+/**
+ * Run the model once. Inputs must be written before every call: their memory may be used again. What the model keeps in
+ * its state, the next call finds.
+ */
 tflm_status tflm_invoke(tflm_session *session);
 
-/** End the session and free what the backend holds; the arena is the caller's again. */
+/**
+ * Take the session back to what it was when tflm_open() returned: the model's state is the first one, and inputs and
+ * outputs hold nothing. They stay where they lie. It takes as long as tflm_open() without TFLM_CHECK_DATA.
+ *
+ * @return TFLM_OK, TFLM_INVALID_ARGUMENT or TFLM_NOT_OPEN; or why the model could not be started again: then the
+ * session is closed.
+ */
+tflm_status tflm_reset(tflm_session *session);
+
+/**
+ * End the session and free what the backend holds; the arena is the caller's again.
+ *
+ * @return TFLM_OK, TFLM_INVALID_ARGUMENT, or TFLM_NOT_OPEN, also for a session whose arena another one was opened in:
+ * what the backend holds is freed then too.
+ */
 tflm_status tflm_close(tflm_session *session);
 
 /** Return one English sentence, without a full stop, for a status. */

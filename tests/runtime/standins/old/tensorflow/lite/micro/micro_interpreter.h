@@ -7,8 +7,10 @@
 
 namespace old {
 using tflite_micro::GetModel;
+using tflite_micro::MicroAllocator;
 using tflite_micro::MicroInterpreter;
 using tflite_micro::MicroOpResolver;
+using tflite_micro::MicroResourceVariables;
 using tflite_micro::ModelBufferHasIdentifier;
 }  // namespace old
 

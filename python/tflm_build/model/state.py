@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find out what a model keeps from one run to the next."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tflm_build.model.graph import Graph, Operator
+
+__all__ = ["State", "find_state"]
+
+_HANDLES: Final = {"READ_VARIABLE", "ASSIGN_VARIABLE"}
+
+_OWN_MEMORY: Final = frozenset(
+    ("CIRCULAR_BUFFER", "SignalDelay", "SignalFilterBankSpectralSubtraction", "SignalFramer", "SignalOverlapAdd",
+     "SignalStacker")
+)  # fmt: skip
+"""Ops whose kernels keep what no tensor of the model has."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a model keeps from one run to the next.
+
+    Attributes:
+        bytes: of resource variables and of variable tensors.
+        variables: the number of resource variables.
+        kernels: ops in the model whose kernels keep more, in memory of their own.
+    """
+
+    bytes: int
+    variables: int
+    kernels: tuple[str, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is any."""
+        return self.bytes > 0 or bool(self.kernels)
+
+    @property
+    def words(self) -> str:
+        """What is kept, for people; empty where nothing is."""
+        where = {0: "tensors", 1: "1 variable"}.get(self.variables, f"{self.variables} variables")
+        parts = [f"{self.bytes:,} B in {where}"] if self.bytes else []
+        return ", and ".join([*parts, *([f"what {', '.join(self.kernels)} keep"] if self.kernels else [])])
+
+
+def find_state(graph: Graph) -> State:
+    """Return the state of a model; it lies in the arena."""
+    names: set[tuple[str, str]] = set()
+    sizes: dict[tuple[str, str], int] = {}
+    for subgraph in graph.subgraphs:
+        handles = {
+            operator.outputs[0].place: _name(operator)
+            for operator in subgraph.operators
+            if operator.op == "VAR_HANDLE" and operator.outputs
+        }
+        names |= set(handles.values())
+        for operator in subgraph.operators:
+            if operator.op in _HANDLES and operator.reads and operator.reads[0].place in handles:
+                name = handles[operator.reads[0].place]
+                values = (*operator.reads[1:], *operator.outputs)
+                sizes[name] = max([sizes.get(name, 0), *(value.bytes or 0 for value in values)])
+    kept = sum(operand.bytes or 0 for subgraph in graph.subgraphs for operand in subgraph.operands if operand.variable)
+    kernels = sorted({operator.op for operator in graph.operators} & _OWN_MEMORY)
+    return State(sum(sizes.values()) + kept, len(names), tuple(kernels))
+
+
+def _name(operator: Operator) -> tuple[str, str]:
+    """Return what TFLM tells variables apart by: container and shared name."""
+    names = (getattr(operator.options, field, None) for field in ("container", "sharedName"))
+    container, shared = (bytes(name or b"").decode("utf-8", "replace") for name in names)
+    return container, shared
