@@ -115,6 +115,12 @@ function(_tflm_build_add_model function name arguments)
   if(DEFINED arg_SYMBOL)
     set(symbol "${arg_SYMBOL}")
   endif()
+  # A .tflite may be quantized already.
+  if(arg_QUANTIZE MATCHES "^int" AND NOT DEFINED arg_CALIBRATION AND NOT arg_SRC MATCHES "[.]tflite$|[$]<")
+    set(remedy "pass an .npz with one array per input")
+    _tflm_build_error("${name}" "QUANTIZE ${arg_QUANTIZE} needs CALIBRATION data; got none; ${remedy}")
+  endif()
+  _tflm_build_check_packages("${name}" "${arg_SRC}")
   _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
 
   set(options "")

@@ -19,6 +19,7 @@ endfunction()
 #   TFLM_BUILD_COMMAND     the command line that runs tflm-build
 #   TFLM_BUILD_INCLUDE_DIR the folder of the runtime's headers
 #   TFLM_BUILD_PYTHONPATH  the folder of the package where this is a checkout, else empty
+#   TFLM_BUILD_MISSING     list of packages that the interpreter does not have and compiling may need
 function(_tflm_build_find_python)
   _tflm_build_root(root)
   _tflm_build_version(version)
@@ -32,7 +33,13 @@ function(_tflm_build_find_python)
 
   _tflm_build_python_candidates("${root}" candidates)
   # What the command needs is imported as well: a checkout is found by a Python that lacks the dependencies.
-  set(script "import tflm_build.build; print('version', tflm_build.__version__)")
+  string(
+    CONCAT script
+    "import importlib.util, tflm_build.build\n"
+    "missing = [name for name in ('tensorflow', 'tflite_micro') if importlib.util.find_spec(name) is None]\n"
+    "print('missing', *missing, sep=';')\n"
+    "print('version', tflm_build.__version__)"
+  )
   set(tried "")
   foreach(python IN LISTS candidates)
     execute_process(
@@ -46,6 +53,8 @@ function(_tflm_build_find_python)
       set(TFLM_BUILD_COMMAND ${environment} "${python}" -m tflm_build CACHE INTERNAL "")
       set(TFLM_BUILD_PYTHONPATH "${checkout}" CACHE INTERNAL "")
       set(TFLM_BUILD_INCLUDE_DIR "${root}/runtime/include" CACHE INTERNAL "")
+      string(REGEX MATCH "missing;?([^\n]*)\n" missing "${output}")
+      set(TFLM_BUILD_MISSING "${CMAKE_MATCH_1}" CACHE INTERNAL "Packages that the Python does not have")
       return()
     endif()
     string(REGEX MATCH "[^\n]*\n?$" last "${output}")
@@ -54,6 +63,23 @@ function(_tflm_build_find_python)
   endforeach()
   set(remedy "pip install tflm-build==${version}, or set TFLM_BUILD_PYTHON to the Python that has it")
   _tflm_build_error("find_package" "no Python has tflm_build ${version}; tried: ${tried}${remedy}")
+endfunction()
+
+# Stop if the interpreter lacks a package that compiling a source needs.
+function(_tflm_build_check_packages name source)
+  set(missing ${TFLM_BUILD_MISSING})
+  if(missing AND source MATCHES "[.]tflite$|[$]<")
+    list(REMOVE_ITEM missing tensorflow)
+  endif()
+  if(missing)
+    set(extras ${missing})
+    list(TRANSFORM extras REPLACE "^tensorflow$" "tensorflow-cpu")
+    list(TRANSFORM extras REPLACE "^tflite_micro$" "host")
+    list(JOIN missing " and " words)
+    list(JOIN extras "," extras)
+    set(remedy "pip install 'tflm-build[${extras}]' there, or set TFLM_BUILD_PYTHON to another Python")
+    _tflm_build_error("${name}" "the Python ${TFLM_BUILD_PYTHON} lacks ${words}; ${remedy}")
+  endif()
 endfunction()
 
 # List the interpreters to try: the user's choice alone, or the project's, the package's own, and those on the PATH.

@@ -3,6 +3,8 @@
 
 import shutil
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,9 @@ CASES = {
     "add_tflm_model(m SRC m.keras SRC m.keras)": "m: add_tflm_model got SRC twice; pass it once",
     "add_tflm_model(m SRC no.keras)": "m: add_tflm_model got SRC 'no.keras', which neither exists in",
     "add_tflm_model(m SRC m.keras CALIBRATION no.npz)": "m: add_tflm_model got CALIBRATION 'no.npz', which neither",
+    "add_tflm_model(m SRC m.keras QUANTIZE int8)": (
+        "m: QUANTIZE int8 needs CALIBRATION data; got none; pass an .npz with one array per input"
+    ),
     "add_tflm_model(m SRC m.keras)\ntflm_add_model_test(m BACKEND device)": (
         "m: BACKEND got 'device'; allowed: native, host"
     ),
@@ -128,3 +133,23 @@ def test_the_callers_variables_do_not_get_in(scenario: Project) -> None:
     rules = (scenario.build / "build.ninja").read_text()
     assert "--src" in rules
     assert not any(option in rules for option in ("--keep-names", "--quantize", "--calibration"))
+
+
+@pytest.mark.parametrize(("source", "extras", "words"), [
+    ("m.keras", "tensorflow-cpu,host", "tensorflow and tflite_micro"),
+    ("m.tflite", "host", "tflite_micro"),
+])  # fmt: skip
+def test_packages_that_the_python_lacks(
+    source: str, extras: str, words: str, scenario: Project, tmp_path: Path
+) -> None:
+    """A Python with all that the package depends on, but for its extras."""
+    venv.create(tmp_path / "bare", symlinks=True)
+    packages = tmp_path / "bare" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        if not each.name.startswith(("tensorflow", "tflite_micro")) and not (packages / each.name).exists():
+            (packages / each.name).symlink_to(each)
+    (scenario.source / "m.tflite").write_bytes(b"")
+    (scenario.source / "CMakeLists.txt").write_text(f"{HEAD}add_tflm_model(m SRC {source})\n")
+    python = tmp_path / "bare" / "bin" / "python3"
+    output = scenario.configure(f"-DTFLM_BUILD_PYTHON={python}", check=False)
+    assert f"m: the Python {python} lacks {words}; pip install 'tflm-build[{extras}]' there, or set" in output
