@@ -4,6 +4,7 @@
 import dataclasses
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -155,6 +156,27 @@ def convert(*, model: str | None, out_dir: Path | None, emit: str, quiet: bool, 
         with show_progress(options.name, STAGES, quiet=quiet) as progress:
             result = build(options, out_dir, progress, emit=emit)
     click.echo(result.summary + f"\n  files  {out_dir}" * beside)
+
+
+@_command.command()
+@click.argument("folder", type=Path)
+@click.option("--cmake", "system", flag_value="cmake", default=True, help="a project of CMake; the default")
+@click.option("--bazel", "system", flag_value="bazel", help="a workspace of Bazel, with a copy of the rules")
+@click.option(
+    "--target", default="host", type=click.Choice(("host", "cortex-m-qemu")), show_default=True,
+    help="what the firmware is for: this machine, or a board that QEMU stands for",
+)  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def init(*, folder: Path, system: str, target: str, verbose: bool) -> None:
+    """Start a project in FOLDER that builds and tests.
+
+    It has a model and its data, what trains it, firmware, tests, and a workflow for GitHub.
+    """
+    from tflm_build.start_project import start_project
+
+    with one_line_errors("init", verbose=verbose):
+        commands = start_project(folder, system, target)
+    click.echo("\n".join([f"cd {shlex.quote(str(folder))}", *commands]))
 
 
 @_command.command()
