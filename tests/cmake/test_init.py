@@ -13,7 +13,7 @@ from support import ROOT
 
 def start(folder: Path, *words: str, check: bool = True) -> str:
     """Start a project; return what is printed."""
-    command = [sys.executable, "-m", "tflm_build", "init", folder, *words]
+    command: list[str | Path] = [sys.executable, "-m", "tflm_build", "init", folder, *words]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode == 0) == check, result.stderr
     return result.stdout if check else result.stderr
