@@ -118,6 +118,6 @@ def test_a_model_that_gives_no_answer_is_tried_once(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_tflm, "attempt", attempt)
-    with pytest.raises(TflmBuildError, match="^TFLM cannot run this model: the interpreter gave no answer in time"):
+    with pytest.raises(TflmBuildError, match="the interpreter gave no answer in time"):
         run_tflm.run({"flatbuffer": b"", "inputs": [np.zeros((50, 1))], "output_count": 1})
     assert seconds == [20]

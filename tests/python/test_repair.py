@@ -11,7 +11,7 @@ import pytest
 
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import litert_outputs, tflm_outputs
-from tflm_build.model.flatbuffer import load, schema, store
+from tflm_build.model.flatbuffer import load, schema, store, unpack
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_shapes import check_shapes
@@ -162,6 +162,15 @@ def test_tensors_that_nothing_names_are_dropped_and_a_memory_plan_follows() -> N
     assert words.tolist() == [1, 0, 4, 0, -1, -1, 32]
     vector = [np.full((1, 4, 4, 2), 9, np.int8)]
     assert np.array_equal(tflm_outputs(planned.flatbuffer, vector)[0], tflm_outputs(right.flatbuffer, vector)[0])
+
+
+def test_tensors_that_nothing_names_are_not_even_unpacked() -> None:
+    tree, right = conv(), canonicalize(pack(conv()))
+    tree.subgraphs[0].tensors += [schema.TensorT(shape=[64], name="nobody's")] * 500
+    source = pack(tree)
+    check_flatbuffer(source)
+    assert unpack(source).subgraphs[0].tensors[4:] == [None] * 500
+    assert canonicalize(source).flatbuffer == right.flatbuffer
 
 
 def test_what_upstream_compressed_gives_the_same_answers() -> None:
