@@ -3,10 +3,11 @@
 
 import os
 import sys
+from pathlib import Path
 
 import nox
 
-__all__ = ["bazel7", "bench", "demo", "docs", "lint", "tests"]
+__all__ = ["bazel7", "bench", "demo", "docs", "lint", "tests", "versions"]
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "none"
@@ -46,6 +47,38 @@ def bench(session: nox.Session) -> None:
 def bazel7(session: nox.Session) -> None:
     """Try Debian sid's Bazel, 7 or newer, in a chroot; as root, some minutes. An argument is the chroot's folder."""
     session.run("scripts/bazel7", *session.posargs)
+
+
+@nox.session(venv_backend="venv")
+@nox.parametrize("end", ["lowest", "newest"])
+def versions(session: nox.Session, end: str) -> None:
+    """Convert models with the lowest versions that pyproject.toml allows, or the newest; downloads about 1 GB each."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    extras = project["optional-dependencies"]
+
+    def install(*options: str, requirements: list[str]) -> None:
+        session.install(*options, *(line.replace(">=", "==") if end == "lowest" else line for line in requirements))
+
+    def convert(name: str, source: Path, *options: str) -> None:
+        command = ("python", "-m", "tflm_build", "convert", "--quiet", "--out-dir", str(folder), *options)
+        session.run(*command, "--name", name, "--src", str(source), env={"PYTHONPATH": "python"})
+
+    folder, hello_world = Path(session.create_tmp()), Path(DEMO_SOURCE, "hello_world.keras")
+    int8 = ("--quantize", "int8", "--calibration", f"{DEMO_SOURCE}/calibration.npz")
+    needed = [*project["dependencies"], *extras["tensorflow-cpu"], *extras["images"], *extras["host"]]
+    install(requirements=needed)
+    install("--no-deps", requirements=extras["legacy-keras"])  # it asks for the TensorFlow of several GB
+    session.run("python", "-m", "tflm_build.versions", env={"PYTHONPATH": "python"})
+    convert("hello_world", hello_world, *int8)
+    save = "import sys, {0}; {0}.Sequential([{0}.Input((1,)), {0}.layers.Dense(8)]).save(sys.argv[1])"
+    for keras in ("keras", "tf_keras"):
+        session.run("python", "-c", save.format(keras), f"{folder}/{keras}.h5")
+        convert(keras, folder / f"{keras}.h5", *int8)
+    convert("real", hello_world)
+    # The quantizer asks for one version of LiteRT, not the lowest.
+    install(requirements=[*(line for line in needed if "litert" not in line), *extras["quantizer"]])
+    session.run("python", "-m", "tflm_build.versions", env={"PYTHONPATH": "python"})
+    convert("quantized", folder / "real.tflite", *int8)
 
 
 @nox.session

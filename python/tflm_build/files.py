@@ -38,9 +38,16 @@ def place_files(folder: Path, sources: Iterable[Path] = ()) -> Iterator[Place]:
         sources: files and folders that are about to be read; those that do not exist do not count.
 
     Raises:
-        TflmBuildError: the folder cannot be written to, now or where files are placed. Nothing has changed then, unless
-            the file system failed while files were renamed: then the last one has not.
+        TflmBuildError: no dependency file can name the folder, or it cannot be written to, now or where files are
+            placed. Nothing has changed then, unless the file system failed while files were renamed: then the last one
+            has not.
     """
+    if re.search(r"[\n\r\t]", str(folder)):
+        msg = (
+            f"the folder {str(folder)!r} has a line break or tab in its name, which no dependency file can carry; "
+            "choose another folder"
+        )
+        raise TflmBuildError(msg)
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         with contextlib.ExitStack() as stack:

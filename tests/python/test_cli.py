@@ -88,6 +88,14 @@ def test_a_folder_that_cannot_be_written_to(cnn: Path, tflm_build: Run, tmp_path
     assert "cannot be written to: Not a directory; choose another folder" in result.stderr
 
 
+def test_a_folder_that_no_dependency_file_can_name(cnn: Path, tflm_build: Run, tmp_path: Path) -> None:
+    out = tmp_path / "o\nut"
+    result = tflm_build("convert", "--name", "cnn", "--src", cnn / "cnn.tflite", "--out-dir", out, "--quiet")
+    assert result.returncode == 1
+    assert "o\\nut' has a line break or tab in its name, which no dependency file can carry" in result.stderr
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(("emit", "end"), [("data", "_data.c"), ("header", ".h"), ("manifest", ".json")])
 def test_one_file_alone_has_the_bytes_that_it_has_among_all(
     emit: str, end: str, cnn: Path, keras_models: Path, tflm_build: Run, tmp_path: Path

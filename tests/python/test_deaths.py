@@ -104,3 +104,20 @@ def test_what_has_no_known_reason_is_told_by_layer_alone() -> None:
     model = canonicalize(chain(Op("SOFTMAX", "SoftmaxOptions", (), (), {"beta": 0.0}), 0.5, 3))
     found = named(TflmBuildError("Node SOFTMAX (number 3) failed to prepare"), RUN_TFLM, model)
     assert str(found) == "layer 'deadly' (SOFTMAX): Node SOFTMAX (number 3) failed to prepare"
+
+
+def test_a_model_that_gives_no_answer_is_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A loop that its input bounds takes the time of one vector, and no larger arena is tried."""
+    from tflm_build.tasks import run_tflm
+
+    seconds = []
+
+    def attempt(_: object, most: int) -> None:
+        seconds.append(most)
+        Path("attempt.log").write_text("the interpreter gave no answer in time and was ended")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_tflm, "attempt", attempt)
+    with pytest.raises(TflmBuildError, match="the interpreter gave no answer in time"):
+        run_tflm.run({"flatbuffer": b"", "inputs": [np.zeros((50, 1))], "output_count": 1})
+    assert seconds == [20]

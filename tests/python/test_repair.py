@@ -3,6 +3,7 @@
 
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
@@ -11,7 +12,7 @@ import pytest
 
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import litert_outputs, tflm_outputs
-from tflm_build.model.flatbuffer import load, schema, store
+from tflm_build.model.flatbuffer import load, schema, store, unpack
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_shapes import check_shapes
@@ -164,21 +165,47 @@ def test_tensors_that_nothing_names_are_dropped_and_a_memory_plan_follows() -> N
     assert np.array_equal(tflm_outputs(planned.flatbuffer, vector)[0], tflm_outputs(right.flatbuffer, vector)[0])
 
 
-def test_what_upstream_compressed_gives_the_same_answers() -> None:
-    """Let the wheel's own compressor replace weights of four values by a table and indices, and TFLM unpack them."""
+def test_tensors_that_nothing_names_are_not_even_unpacked() -> None:
+    tree, right = conv(), canonicalize(pack(conv()))
+    tree.subgraphs[0].tensors += [schema.TensorT(shape=[64], name="nobody's")] * 500
+    source = pack(tree)
+    check_flatbuffer(source)
+    assert unpack(source).subgraphs[0].tensors[4:] == [None] * 500
+    assert canonicalize(source).flatbuffer == right.flatbuffer
+
+
+def compressed(mode: str) -> tuple[bytes, bytes]:
+    """Let the wheel's own compressor replace weights of four values by tables and indices; return the plain one too."""
     from tflite_micro.tensorflow.lite.micro.compression import compress, spec
 
     tree = conv()
     weights = np.array([-100, -50, 0, 70], np.int8)[np.random.default_rng(2).integers(0, 4, WEIGHTS.shape)]
     tree.buffers[1].data = weights.view(np.uint8).reshape(-1)
-    method = spec.LookUpTableCompression(index_bitwidth=2, mode=spec.PerChannel(axis=0))
+    tables = spec.PerChannel(axis=0) if mode == "channel" else spec.PerTensor()
+    method = spec.LookUpTableCompression(index_bitwidth=2, mode=tables)
     plain = store(tree)
-    source = bytes(compress(plain, [spec.Tensor(subgraph=0, tensor=1, compression=[method])]))
+    return bytes(compress(plain, [spec.Tensor(subgraph=0, tensor=1, compression=[method])])), plain
+
+
+def test_what_upstream_compressed_gives_the_same_answers() -> None:
+    source, plain = compressed("channel")
     check_flatbuffer(source)
-    compressed = check_shapes(canonicalize(source))
-    (sentence,) = compressed.repairs
+    repaired = check_shapes(canonicalize(source))
+    (sentence,) = repaired.repairs
     assert sentence.startswith("1 compressed tensors had the quantization of what they unpack to")
-    assert [operator.op for operator in compressed.graph.operators] == ["TFLM_DECODE", "CONV_2D"]
+    assert [operator.op for operator in repaired.graph.operators] == ["TFLM_DECODE", "CONV_2D"]
     for seed in range(5):
         vector = [np.random.default_rng(seed).integers(-128, 128, (1, 4, 4, 2), np.int8)]
-        assert np.array_equal(tflm_outputs(compressed.flatbuffer, vector)[0], tflm_outputs(plain, vector)[0])
+        assert np.array_equal(tflm_outputs(repaired.flatbuffer, vector)[0], tflm_outputs(plain, vector)[0])
+
+
+@pytest.mark.parametrize("mode", ["channel", "tensor"])
+def test_what_is_unpacked_is_compared_with_our_own(mode: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """TFLM takes a table for each scale of the weights, also where there is but one: that is not certified."""
+    from tflm_build.tasks import compare_layers
+
+    monkeypatch.chdir(tmp_path)
+    request = {"flatbuffer": canonicalize(compressed(mode)[0]).flatbuffer, "inputs": [np.zeros((2, 1, 4, 4, 2), "i1")]}
+    reference, difference, *_ = compare_layers.run(request)["layers"]
+    assert reference[0] == 2
+    assert (difference[0] == 0) == (mode == "channel")

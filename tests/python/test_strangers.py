@@ -4,6 +4,7 @@
 import json
 import zipfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import h5py
@@ -197,9 +198,49 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"m = M{index}(); tf.saved_model.save(m, {str(folder / str(index))!r}, signatures=m.__call__)",
         ]
     script = folder / "save.py"
-    script.write_text("\n".join(lines))
-    subprocess.run([sys.executable, script], check=True, capture_output=True)
+    script.write_text("\n".join(lines) + REFUSED_BY_KERAS_3)
+    subprocess.run([sys.executable, script], check=True, capture_output=True, cwd=folder)
     return folder
+
+
+REFUSED_BY_KERAS_3 = """
+import h5py, keras, sys
+from tflm_build.errors import TflmBuildError
+from tflm_build.tasks.load_model import load_model
+
+def saved(name, *layers):
+    keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(1)]).save(name)
+    return h5py.File(name, "r+")
+
+saved("lambda.h5", keras.layers.Lambda(lambda x: x)).close()
+for name in ("external.h5", "virtual.h5"):
+    with saved(name) as file:
+        names = []
+        file.visit(lambda each: names.append(each) if each.endswith("kernel") else None)
+        del file[names[0]]
+        if name == "external.h5":
+            file.create_dataset(names[0], (2, 1), "f4", external=[("0/saved_model.pb", 0, 8)])
+        else:
+            layout = h5py.VirtualLayout((2, 1), "f4")
+            layout[:] = h5py.VirtualSource("lambda.h5", "x", (2, 1))
+            file.create_virtual_dataset(names[0], layout)
+with open("refusals", "w") as refusals:
+    for name in ("lambda.h5", "external.h5", "virtual.h5"):
+        try:
+            load_model("h5", name, unroll=False, unsafe=False)
+            print(name, "was loaded", file=refusals)
+        except TflmBuildError as error:
+            print(name, error, "tf_keras" in sys.modules, file=refusals)
+"""
+
+
+def test_what_keras_3_refuses_for_safety_keras_2_is_not_asked(saved_models: Path) -> None:
+    """The files are judged before; should that judge err, no second road opens what Keras 3 would not."""
+    refusals = (saved_models / "refusals").read_text().splitlines()
+    for line, reason in zip(refusals, ("arbitrary code execution", "external", "virtual"), strict=True):
+        assert f"is not a model that Keras {metadata.version('keras')} can load: ValueError: " in line
+        assert reason in line
+        assert line.endswith("save it again False")
 
 
 def test_ops_of_a_saved_model(saved_models: Path) -> None:

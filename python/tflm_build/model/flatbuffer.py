@@ -21,6 +21,7 @@ __all__ = [
     "schema",
     "store",
     "tensor_type_name",
+    "unpack",
 ]
 
 ALIGNMENT: Final = 16
@@ -30,8 +31,48 @@ MEMORY_PLAN: Final = b"OfflineMemoryAllocation"
 """The only metadata that TFLM reads. Words: version, subgraph, count of tensors, and an offset for each."""
 
 
+class _SubGraph(schema.SubGraph):  # type: ignore[misc]
+    """The reader of a subgraph without the tensors that nothing names, of which some files have tens of thousands."""
+
+    def Init(self, buf: bytes, pos: int) -> None:  # noqa: N802 - the schema's own name
+        super().Init(buf, pos)
+        operators = [self.Operators(place) for place in range(self.OperatorsLength())]
+        self._named = {*_numbers(self.InputsAsNumpy()), *_numbers(self.OutputsAsNumpy())}.union(
+            *(_numbers(ends()) for each in operators for ends in (each.InputsAsNumpy, each.OutputsAsNumpy)),
+            *(_numbers(each.IntermediatesAsNumpy()) for each in operators),
+        )
+
+    def Tensors(self, j: int) -> Any:  # noqa: N802
+        return super().Tensors(j) if j in self._named else None
+
+
+class _Model(schema.Model):  # type: ignore[misc]
+    """The reader of a model with such subgraphs."""
+
+    def Subgraphs(self, j: int) -> Any:  # noqa: N802
+        table = super().Subgraphs(j)._tab  # noqa: SLF001 - the generated readers have no other door
+        subgraph = _SubGraph()
+        subgraph.Init(table.Bytes, table.Pos)
+        return subgraph
+
+
+def _numbers(vector: Any) -> list[int]:
+    """Return a vector of numbers that a reader gave: 0 stands for an absent one."""
+    return [] if isinstance(vector, int) else vector.tolist()
+
+
+def unpack(data: bytes) -> Any:
+    """Unpack a flatbuffer into the schema's object tree, with None for each tensor that nothing names.
+
+    A stranger's file may be anything: whatever the library of flatbuffers raises then is not caught here.
+    """
+    reader = _Model()
+    reader.Init(data, schema.Model.GetRootAs(data, 0)._tab.Pos)  # noqa: SLF001
+    return schema.ModelT.InitFromObj(reader)
+
+
 def load(data: bytes) -> Any:
-    """Unpack a flatbuffer into the schema's object tree; data that lie behind its tables are taken into it.
+    """Unpack a flatbuffer; data that lie behind its tables are taken into it, tensors that nothing names are empty.
 
     The offsets of a stranger's file must have been verified before (`verify.py`, which `read.py` calls).
 
@@ -39,7 +80,9 @@ def load(data: bytes) -> Any:
         TflmBuildError: the bytes are not a valid TensorFlow Lite model.
     """
     try:
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+        model, empty = unpack(data), schema.TensorT()
+        for subgraph in model.subgraphs or []:
+            subgraph.tensors = [tensor or empty for tensor in subgraph.tensors or []]
         for buffer in filter(behind_tables, model.buffers or []):
             buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
         _check_references(model)

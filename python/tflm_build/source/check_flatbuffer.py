@@ -8,7 +8,7 @@ the meaning: every number that an interpreter uses as an index, a size, a diviso
 import graphlib
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.flatbuffer import behind_tables, packed_tensors
+from tflm_build.model.flatbuffer import behind_tables, packed_tensors, unpack
 from tflm_build.model.types import TYPES, ElementType
 
 __all__ = ["check_flatbuffer"]
@@ -47,7 +47,7 @@ def check_flatbuffer(flatbuffer: bytes) -> None:
     try:
         _require(flatbuffer[4:8] == b"TFL3", f"it has {flatbuffer[4:8]!r} where b'TFL3' would identify one")
         _Walk(flatbuffer).visit(schema.Model.GetRootAs(flatbuffer, 0))
-        _check_model(schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0)), len(flatbuffer))
+        _check_model(unpack(flatbuffer), len(flatbuffer))
     except (_InvalidError, struct.error, TypeError, ValueError) as error:
         fault = error if isinstance(error, _InvalidError) else "an offset leads out of the file"
         msg = f"the source is not a valid TensorFlow Lite model: {fault}; convert it again"
@@ -119,16 +119,31 @@ def _names(enumeration: type) -> dict[int, str]:
     return {value: name for name, value in vars(enumeration).items() if not name.startswith("_")}
 
 
+class _Asked:
+    """What the generated readers take for a table without fields; it keeps which one they asked for."""
+
+    def Offset(self, vtableOffset: int) -> int:  # noqa: N802, N803
+        self.slot = vtableOffset
+        return 0
+
+
 @cache
-def _fields(table: Any) -> tuple[str, ...]:
-    """Name the methods by which unpacking reads all fields of a table."""
+def _fields(table: Any) -> tuple[tuple[int, str], ...]:
+    """Name the methods by which unpacking reads all fields of a table, each behind the field's place in its vtable."""
     methods = [name for name in vars(table) if name[0].isupper() and name != "Init"]
     vectors = {name.removesuffix("IsNone") for name in methods if name.endswith("IsNone")}
     numbers = {name for name in vectors if f"{name}AsNumpy" in methods}
     others = {f"{name}{suffix}" for name in vectors for suffix in ("AsNumpy", "IsNone", "Length")}
     static = ("GetRootAs", f"{table.__name__}BufferHasIdentifier")
     fields = [name for name in methods if name not in others and not name.startswith(static)]
-    return tuple(f"{name}AsNumpy" if name in numbers else f"{name}[]" if name in vectors else name for name in fields)
+    asked, reader = _Asked(), table()
+    reader._tab = asked  # noqa: SLF001 - the generated readers have no other door
+    found = []
+    for name in fields:
+        getattr(reader, f"{name}IsNone" if name in vectors else name)()
+        suffix = "AsNumpy" if name in numbers else "[]" if name in vectors else ""
+        found.append((asked.slot, name + suffix))
+    return tuple(found)
 
 
 class _Walk:
@@ -143,8 +158,8 @@ class _Walk:
         self._tables -= 1
         _require(self._tables >= 0, f"it has more than {_MAX_TABLES:,} tables")
         table._tab = _Table(table._tab.Bytes, table._tab.Pos)  # noqa: SLF001 - the generated readers have no other door
-        for field in _fields(table.__class__):
-            for value in self._values(table, field):
+        for slot, field in _fields(table.__class__):
+            for value in self._values(table, field) if table._tab.Offset(slot) else ():  # noqa: SLF001
                 if isinstance(value, bytes | np.ndarray):
                     self._content -= len(value) if isinstance(value, bytes) else value.nbytes
                     _require(self._content >= 0, "its vectors share more bytes than a model can need")
@@ -196,11 +211,12 @@ def _check_model(model: Any, size: int) -> None:
     lengths = [_length(buffer, size) for buffer in buffers]
     _require(sum(lengths) <= shared, "its buffers share more bytes than a model can need")
     for index, subgraph in enumerate(subgraphs):
-        tensors = [_Tensor(tensor, lengths) for tensor in _items(subgraph.tensors)]
-        shared -= sum(tensor.constant for tensor in tensors)
+        named = ((place, tensor) for place, tensor in enumerate(_items(subgraph.tensors)) if tensor)
+        tensors = {place: _Tensor(tensor, lengths) for place, tensor in named}
+        shared -= sum(tensor.constant for tensor in tensors.values())
         _require(shared >= 0, "its tensors share more bytes than a model can need")
         _check_order(subgraph, tensors, codes)
-        for place in sorted(set(range(len(tensors))) - packed_tensors(subgraph, codes)):
+        for place in sorted(tensors.keys() - packed_tensors(subgraph, codes)):
             tensors[place].check_quantization(subgraph.tensors[place].quantization)
         ends = [*_items(subgraph.inputs), *_items(subgraph.outputs)] if index == 0 else []
         _require(
@@ -274,11 +290,11 @@ def _check_quantization(parameters: Any, shape: list[int], kind: str, who: str) 
     )
 
 
-def _check_order(subgraph: Any, tensors: list[_Tensor], codes: Any) -> None:
+def _check_order(subgraph: Any, tensors: Mapping[int, _Tensor], codes: Any) -> None:
     """Check that a tensor is written once and not read before, and the options of the operators."""
-    inputs, count = _items(subgraph.inputs), len(tensors)
+    inputs, count = _items(subgraph.inputs), len(_items(subgraph.tensors))
     _check_indices((*inputs, *_items(subgraph.outputs)), count, "a subgraph")
-    known = {index for index, tensor in enumerate(tensors) if tensor.known} | {int(index) for index in inputs}
+    known = {index for index, tensor in tensors.items() if tensor.known} | {int(index) for index in inputs}
     for place, operator in enumerate(_items(subgraph.operators)):
         who = f"operator {place}"
         _require(operator.opcodeIndex < len(codes), f"{who} names an operator code that does not exist")

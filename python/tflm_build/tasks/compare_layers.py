@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from tflm_build.arrays import Array, distance
+from tflm_build.model.decode import read_decode
 from tflm_build.model.fully_connected import read_fully_connected
 from tflm_build.model.graph import Operand, Operator
 from tflm_build.model.model import Model
@@ -67,7 +68,12 @@ def _compare(model: Model, values: Mapping[int, Array]) -> list[_Row]:
     operators = model.graph.subgraphs[0].operators
     written = [[operand.place for operand in activations(operator.outputs)] for operator in operators]
     rows = [_UNKNOWN] * len(operators)
+    count = len(next(iter(values.values())))
     for place, operator in enumerate(operators):
+        unpacked = read_decode(operator)
+        if unpacked is not None and values.keys() >= set(written[place]):
+            answer = {index: np.stack([array] * count) for index, array in zip(written[place], unpacked, strict=True)}
+            rows[place] = _row(len(RESOLVERS), answer, values, written[place])
         for read in _OWN_KERNELS:
             layer = read(operator)
             # A constant or a state has no values of the vectors: a layer that has one there is left to LiteRT.
