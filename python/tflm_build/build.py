@@ -16,6 +16,7 @@ from tflm_build.files import Place, depfile, place_files
 from tflm_build.manifest.schema import EMITTED
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.ops import check_ops
+from tflm_build.model.structure import account
 from tflm_build.model.weights import weight_distributions
 from tflm_build.options import Options
 from tflm_build.progress import Progress
@@ -30,6 +31,7 @@ from tflm_build.stages.convert import convert
 from tflm_build.stages.doubts import doubts
 from tflm_build.stages.golden import golden_inputs
 from tflm_build.stages.prove import prove
+from tflm_build.stages.shrink import shrink
 from tflm_build.versions import base_versions, tool_files
 
 __all__ = ["STAGES", "Result", "build"]
@@ -81,20 +83,22 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     converted = convert(options, source, data)
     for note in converted.notes:
         progress.note(note)
-    model = converted.model
-    graph = model.graph
-    ops = check_ops(graph)
+    check_ops(converted.model.graph)
 
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
-    golden = golden_inputs(graph.inputs, converted.samples)
+    golden = golden_inputs(converted.model.graph.inputs, converted.samples)
+    shrunk = shrink(options, converted.model, golden)
+    model = shrunk.model
+    graph = model.graph
+    ops = check_ops(graph)
     arranged = plan_arena(options, model, golden)
 
     progress.stage("comparing with LiteRT's reference kernels")
     proof = prove(options, graph, golden, arranged, converted)
     work = describe_layers(graph)
     check_budgets(options, arranged, work)
-    activations = describe_activations(converted, golden, sum(layer.macs for layer in work))
-    for doubt in doubts(graph, converted.samples, proof, activations):
+    activations = describe_activations(converted, golden, sum(layer.macs for layer in work)).of(shrunk.origins)
+    for doubt in doubts(graph, converted.samples, proof, activations, shrunk.shrinkage):
         progress.note(doubt)
 
     progress.stage("writing")
@@ -109,12 +113,14 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
         random_golden=_random_golden(data),
         graph=graph,
         ops=ops,
+        shrinkage=shrunk.shrinkage,
         golden=golden,
         arranged=arranged,
         proof=proof,
         work=work,
         weights=weight_distributions(graph),
         activations=activations,
+        structure=account(arranged.model.flatbuffer),
     )
     files = emit_sources(shipment)
     main = f"{options.name}.json"

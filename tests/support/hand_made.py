@@ -22,7 +22,7 @@ flatbuffers: Any = importlib.import_module("flatbuffers")
 
 
 class Tensor(NamedTuple):
-    """A tensor of a model to be built; with `data` a constant."""
+    """A tensor of a model to be built; with `data` a constant; `scales` along an axis stand for one scale."""
 
     name: str
     shape: tuple[int, ...]
@@ -31,6 +31,8 @@ class Tensor(NamedTuple):
     zero_point: int = 0
     data: np.ndarray[Any, Any] | None = None
     variable: bool = False
+    scales: tuple[float, ...] = ()
+    axis: int = 0
 
 
 class Op(NamedTuple):
@@ -63,8 +65,10 @@ def _tensor_table(model: Model, buffers: list[Any]) -> list[Any]:
         table.type = TYPES[tensor.dtype]
         if tensor.scale:
             table.quantization = schema.QuantizationParametersT()
-            table.quantization.scale = [tensor.scale]
-            table.quantization.zeroPoint = [tensor.zero_point]
+            scales = tensor.scales or (tensor.scale,)
+            table.quantization.scale = list(scales)
+            table.quantization.zeroPoint = [tensor.zero_point] * len(scales)
+            table.quantization.quantizedDimension = tensor.axis
         if tensor.data is not None:
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(tensor.data.tobytes(), np.uint8)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tflm_build.manifest.records import read_record
-from tflm_build.model.values import Layer, Tensor
+from tflm_build.model.values import Layer, Part, Shrinkage, Tensor
 
 __all__ = ["Accuracy", "Arena", "Built", "Description", "Op", "read_description"]
 
@@ -77,6 +77,8 @@ class Description:
         inputs, outputs: in the order of the flatbuffer.
         ops: by name.
         layers: in the order of the flatbuffer.
+        shrinkage: what shrinking without loss brings, or brought.
+        structure: every byte of it, by kind.
         refusal: why it cannot be compiled for TFLM; None: no reason is known.
         built: None where nothing was built.
     """
@@ -90,6 +92,8 @@ class Description:
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     layers: tuple[Layer, ...]
+    shrinkage: Shrinkage
+    structure: tuple[Part, ...]
     refusal: str | None
     built: Built | None
 
@@ -133,6 +137,8 @@ class _Content:
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     layers: tuple[Layer, ...]
+    shrink: Shrinkage
+    structure: tuple[Part, ...]
 
 
 def read_description(content: dict[str, Any], *, refusal: str | None, built: Built | None) -> Description:
@@ -152,6 +158,8 @@ def read_description(content: dict[str, Any], *, refusal: str | None, built: Bui
         outputs=read.outputs,
         ops=read.ops,
         layers=read.layers,
+        shrinkage=read.shrink,
+        structure=read.structure,
         refusal=refusal,
         built=built,
     )

@@ -21,8 +21,10 @@ _TITLE: Final = "estimate"
 _NOTE: Final = "MACs of this model times published cycles per MAC of int8 models; ops without MACs are not in it"
 
 
-def show_inspection(description: Description, estimate: Estimate | None, *, as_json: bool) -> None:
-    """Print on standard output what is known of a model."""
+def show_inspection(
+    description: Description, estimate: Estimate | None, *, as_json: bool, structure: bool = False
+) -> None:
+    """Print on standard output what is known of a model; its bytes by kind if `structure` is set, or as JSON."""
     if as_json:
         sys.stdout.write(json.dumps(_content(description, estimate), indent=2) + "\n")
         return
@@ -33,6 +35,14 @@ def show_inspection(description: Description, estimate: Estimate | None, *, as_j
     sys.stdout.write("\n")
     rows = [(used.op, f"{used.count:,}", used.method or "none") for used in description.ops]
     show_table(("op", "count", "kernel in TFLM"), rows, left=("op", "kernel in TFLM"), title="ops")
+    if description.shrinkage.layers:
+        sys.stdout.write("\n")
+        _show_shrinkage(description)
+    if structure:
+        sys.stdout.write("\n")
+        parts = [(part.what, f"{part.count:,}", f"{part.bytes:,}") for part in description.structure]
+        total = ("total", "", f"{description.bytes:,}")
+        show_table(("what", "count", "B"), parts, left=("what",), total=total, title="structure")
     if estimate is not None:
         sys.stdout.write("\n")
         rows_of_two = list(_estimated(description, estimate))
@@ -49,6 +59,8 @@ def _summary(description: Description) -> Iterator[str]:
         arena = description.built.arena
         planned = ", planned offline" if arena.planned else ""
         yield f"  arena   {arena.size:,} B, {arena.interpreter:,} B of it for the interpreter{planned}"
+    if description.shrinkage.steps:
+        yield f"  shrink  {description.shrinkage}{'' if description.built else ', once it is converted'}"
     if description.refusal is not None:
         yield f"  TFLM    cannot run it: {description.refusal}"
 
@@ -80,6 +92,14 @@ def _show_layers(description: Description, estimate: Estimate | None) -> None:
             row.append(_UNKNOWN if cycles is None else f"{cycles:,}" if cycles else "")
         total.append(f"{estimate.cycles:,}")
     show_table(columns, rows, left=columns[1:6], total=total, title="layers")
+
+
+def _show_shrinkage(description: Description) -> None:
+    """Print the layers that lose channels."""
+    columns = ("layer", "op", "channels", "constant", "unread")
+    layers = description.shrinkage.layers
+    rows = [(row.layer, row.op, f"{row.channels:,}", f"{row.constant:,}", f"{row.unread:,}") for row in layers]
+    show_table(columns, rows, left=columns[:2], title="channels that no input changes, or that nothing reads")
 
 
 def _layer(index: int, layer: Layer, lacking: set[str]) -> list[str]:

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tflm_build.model.values import Layer, Tensor
+from tflm_build.model.values import Layer, Part, Shrinkage, Tensor
 
 __all__ = ["EMITTED", "SCHEMA_VERSION", "describe_model"]
 
@@ -20,9 +20,19 @@ EMITTED: Final = {
 """What follows the model's name in each file that can be emitted alone."""
 
 
-def describe_model(inputs: Sequence[Tensor], outputs: Sequence[Tensor], layers: Sequence[Layer]) -> dict[str, Any]:
-    """Return what a manifest says of any model, built or not: its inputs, outputs and layers."""
+def describe_model(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    layers: Sequence[Layer],
+    shrinkage: Shrinkage,
+    structure: Sequence[Part],
+) -> dict[str, Any]:
+    """Return what a manifest says of any model, built or not: inputs, outputs, layers, what shrinks, and its bytes."""
+    lists = {name: list(getattr(shrinkage, name)) for name in ("bytes", "macs", "arena")}
+    rows = {name: [dataclasses.asdict(row) for row in getattr(shrinkage, name)] for name in ("steps", "layers")}
     return {
+        "shrink": {**lists, **rows, "inputs": shrinkage.inputs, "channels": shrinkage.channels},
+        "structure": [dataclasses.asdict(part) for part in structure],
         "inputs": [_tensor(tensor) for tensor in inputs],
         "outputs": [_tensor(tensor) for tensor in outputs],
         "layers": [_layer(layer) for layer in layers],

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shrink a model step by step without changing an answer; a step stays only where flash falls and nothing else rises.
+
+Nothing is run here: that the answers stay the same follows from the integers of the model.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from tflm_build.arrays import Array
+from tflm_build.model.model import Model
+from tflm_build.model.values import Shrinkage, ShrinkStep, ShrunkLayer
+from tflm_build.model.workload import count_macs
+from tflm_build.passes.channels import remove_channels
+from tflm_build.passes.intervals import Analysis, Interval
+from tflm_build.passes.kernels import cut_taps, fuse_padding
+from tflm_build.passes.memory_plan import greedy_head, lower_bound, plannable
+from tflm_build.passes.unread import drop_unread
+
+__all__ = ["STEPS", "Shrinking", "describe_shrinking", "model_macs", "shrink_model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Shrinking:
+    """A model that was shrunk.
+
+    Attributes:
+        model: as it is now.
+        origins: for each operator of the main subgraph its place in the model before.
+        removed: by the operator's place in `model`: which channels went of what it wrote before.
+        analysis: of the model before channels were removed, by its places; None where none were.
+        written: for each operator of the main subgraph the place that its first output has in `analysis`.
+        steps: that were kept.
+    """
+
+    model: Model
+    origins: tuple[int, ...]
+    removed: Mapping[int, Array] = field(default_factory=dict)
+    analysis: Analysis | None = None
+    written: tuple[int, ...] = ()
+    steps: tuple[ShrinkStep, ...] = ()
+
+    def interval(self, place: int) -> Interval | None:
+        """Return the ends of the channels that an operator of `model` wrote before; None where nothing is known."""
+        return None if self.analysis is None else self.analysis.intervals.get(self.written[place])
+
+
+def shrink_model(model: Model) -> Shrinking:
+    """Shrink a canonical model of integers; any other, and one that brings a plan of its memory, stays as it is."""
+    shrunk = Shrinking(model, tuple(range(len(model.layers[0]))))
+    if model.graph.quantization == "none" or model.tree.metadata:
+        return shrunk
+    costs = _costs(model)
+    for what, step in STEPS.items():
+        candidate = step(shrunk)
+        found = _costs(candidate.model)
+        if found[0] < costs[0] and all(new <= old for new, old in zip(found, costs, strict=True)):
+            saved = ShrinkStep(what, costs[0] - found[0], costs[1] - found[1])
+            shrunk, costs = replace(candidate, steps=(*shrunk.steps, saved)), found
+    return shrunk
+
+
+def describe_shrinking(before: Model, shrunk: Shrinking) -> Shrinkage:
+    """Say what shrinking brings, of a model that nothing was run of."""
+    operators, layers = shrunk.model.graph.subgraphs[0].operators, []
+    for place, gone in shrunk.removed.items():
+        interval = shrunk.interval(place)
+        assert interval is not None
+        constant, operator = int((gone & interval.constant).sum()), operators[place]
+        layers.append(ShrunkLayer(operator.layer, operator.op, len(gone), constant, int(gone.sum()) - constant))
+    return Shrinkage(
+        bytes=(len(before.flatbuffer), len(shrunk.model.flatbuffer)),
+        macs=(model_macs(before), model_macs(shrunk.model)),
+        steps=shrunk.steps,
+        layers=tuple(layers),
+    )
+
+
+def model_macs(model: Model) -> int:
+    """Return the multiply-accumulates of a run."""
+    return sum(count_macs(operator, lacking=True) for operator in model.graph.operators)
+
+
+def _costs(model: Model) -> tuple[int, ...]:
+    """Return bytes of flash, multiply-accumulates, and the activations' bytes where these can be planned."""
+    blocks = plannable(model)
+    memory = () if blocks is None else (greedy_head(blocks), lower_bound(blocks))
+    return (len(model.flatbuffer), model_macs(model), *memory)
+
+
+def _unread(shrunk: Shrinking) -> Shrinking:
+    return replace(shrunk, model=drop_unread(shrunk.model))
+
+
+def _padding(shrunk: Shrinking) -> Shrinking:
+    model, gone = fuse_padding(shrunk.model)
+    return replace(shrunk, model=model, origins=tuple(place for place in shrunk.origins if place not in gone))
+
+
+def _taps(shrunk: Shrinking) -> Shrinking:
+    return replace(shrunk, model=cut_taps(shrunk.model))
+
+
+def _channels(shrunk: Shrinking) -> Shrinking:
+    model, removed, analysis = remove_channels(shrunk.model)
+    operators = shrunk.model.graph.subgraphs[0].operators
+    written = tuple(operator.outputs[0].place if operator.outputs else -1 for operator in operators)
+    return replace(shrunk, model=model, removed=removed, analysis=analysis, written=written)
+
+
+STEPS: Final[dict[str, Callable[[Shrinking], Shrinking]]] = {
+    "scales and shapes that no kernel reads": _unread,
+    "PAD operators whose work SAME padding does": _padding,
+    "kernel taps that never meet the image": _taps,
+    "channels that no input changes, or that nothing reads": _channels,
+}
