@@ -39,10 +39,8 @@ def main() -> int:
         case [path] if Path(path).is_dir():
             folder = Path(path)
         case _:
-            print(
-                "usage: ./dev bench [FOLDER WITH MODELS] | bazel | embed | overhead | fuzz N | shrink N",
-                file=sys.stderr,
-            )
+            usage = "usage: ./dev bench [FOLDER WITH MODELS] | bazel | embed | overhead | fuzz N | shrink N"
+            print(usage, file=sys.stderr)
             return 2
     speed.main()
     embed.main()
