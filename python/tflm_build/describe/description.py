@@ -148,6 +148,9 @@ def read_description(content: dict[str, Any], *, refusal: str | None, built: Bui
         ValueError: it is not what a manifest says.
     """
     read = read_record(_Content, content)
+    if {len(read.shrink.bytes), len(read.shrink.macs), len(read.shrink.arena)} != {2}:
+        msg = "shrink has numbers that are not before and after"
+        raise ValueError(msg)
     return Description(
         name=read.name,
         kind=read.source.kind,

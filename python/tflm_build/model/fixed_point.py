@@ -73,20 +73,19 @@ def rescaled_bounds(lows: Array, highs: Array, factor: Array, *, wide: bool) -> 
         The ends behind the factor; -UNBOUNDED and UNBOUNDED where a sum leaves the integers that kernels compute with.
     """
     factor = np.broadcast_to(np.asarray(factor, np.float64), lows.shape)
-    room = float(1 << (47 if wide else 31))
-    shifted = np.exp2(np.maximum(np.frexp(factor)[1], 0).astype(np.float64))
+    shifted = np.exp2(np.maximum(np.frexp(factor)[1] + 1, 0).astype(np.float64))
     largest = np.maximum(np.abs(lows), np.abs(highs)).astype(np.float64)
-    known = (largest * shifted < room) & (largest * factor < 1 << 30)
-    lows, highs = np.where(known, lows, 0), np.where(known, highs, 0)
-    found_low, found_high = [], []
-    ways = (multiply_rounding_once,) if wide else (multiply_rounding_twice, _multiply_rounding_up)
-    for way in ways:
-        found_low.append(way(lows, factor))
-        found_high.append(way(highs, factor))
-    real_low, real_high = lows * factor, highs * factor
-    found_low.append(np.ceil(real_low - 0.5 - np.abs(real_low) * _GUARD).astype(np.int64))
-    found_high.append(np.floor(real_high + 0.5 + np.abs(real_high) * _GUARD).astype(np.int64))
-    low, high = np.min(found_low, axis=0), np.max(found_high, axis=0)
+    short = largest * shifted < 1 << 31  # what a kernel of 32 bits can compute with
+    known = short | (wide & (largest < 1 << 47))
+    known &= (largest * factor < 1 << 30) & (factor < 1 << (_SHORT - 1))
+    real_low, real_high = np.where(known, lows * factor, 0), np.where(known, highs * factor, 0)
+    low = np.ceil(real_low - 0.5 - np.abs(real_low) * _GUARD).astype(np.int64)
+    high = np.floor(real_high + 0.5 + np.abs(real_high) * _GUARD).astype(np.int64)
+    ways = [(multiply_rounding_twice, short), (_multiply_rounding_up, short)]
+    for way, computes in [*ways, (multiply_rounding_once, known)] if wide else ways:
+        fits = computes & known
+        low = np.where(fits, np.minimum(low, way(np.where(fits, lows, 0), factor)), low)
+        high = np.where(fits, np.maximum(high, way(np.where(fits, highs, 0), factor)), high)
     return np.where(known, low, -UNBOUNDED), np.where(known, high, UNBOUNDED)
 
 

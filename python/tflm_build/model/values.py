@@ -165,7 +165,8 @@ class Shrinkage:
             return ""
         what = f"{self.channels:,} channels that no input changes" if self.channels else self.steps[0].what
         saved = f"{what}: -{self.bytes[0] - self.bytes[1]:,} B"
-        return saved if self.macs[0] == self.macs[1] else f"{saved}, -{1 - self.macs[1] / self.macs[0]:.0%} MACs"
+        before, after = self.macs
+        return f"{saved}, -{1 - after / before:.0%} MACs" if 0 <= after < before else saved
 
 
 def write_shape(shape: Sequence[int]) -> str:

@@ -44,8 +44,9 @@ def canonicalize(
     tensors = tuple(tuple(_text(tensor.name) for tensor in subgraph.tensors or []) for subgraph in model.subgraphs)
 
     for code in model.operatorCodes:
-        if code.builtinCode == code.deprecatedBuiltinCode:
-            code.builtinCode = 0  # interpreters take the larger one
+        # Interpreters take the larger one, the quantizer this one.
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+        code.deprecatedBuiltinCode = 0
     model.description = None
     model.signatureDefs = None
     model.metadataBuffer = None

@@ -159,8 +159,8 @@ def _padded(operator: Operator, intervals: Mapping[int, Interval]) -> _Bounded |
 def _rescaled(operator: Operator, intervals: Mapping[int, Interval]) -> _Bounded | None:
     """RELU, RELU6 and QUANTIZE: elements get another scale."""
     source, output = operator.reads[0], operator.outputs[0]
-    if not source.type == output.type == "int8":
-        return None
+    if not source.type == output.type == "int8" or (operator.op == "RELU6" and not _same_scale(source, output)):
+        return None  # TFLM clips in RELU6, and does not rescale
     (scale, zero), (to_scale, to_zero) = scaling(source), scaling(output)
     low, high = intervals[source.place]
     low, high = rescaled_bounds(low - zero, high - zero, np.array(scale / to_scale), wide=False)
@@ -227,7 +227,7 @@ def _joined(operator: Operator, intervals: Mapping[int, Interval]) -> _Bounded |
     """CONCATENATION, along the channels or any other axis."""
     operands, output = operator.reads, operator.outputs[0]
     rank, channels = len(output.shape), output.shape[-1]
-    if any(operand.constant or not len(operand.scales) for operand in operands) or not _same_scale(*operands, output):
+    if any(operand.constant or len(operand.scales) != 1 for operand in operands) or not _same_scale(*operands, output):
         return None
     lows, highs = zip(*(intervals[operand.place] for operand in operands), strict=True)
     if operator.option("axis") % rank != rank - 1:

@@ -18,7 +18,10 @@ from tflm_build.passes.kernels import cut_taps, fuse_padding
 from tflm_build.passes.memory_plan import greedy_head, lower_bound, plannable
 from tflm_build.passes.unread import drop_unread
 
-__all__ = ["STEPS", "Shrinking", "describe_shrinking", "model_macs", "shrink_model"]
+__all__ = ["RECORDS", "STEPS", "Shrinking", "describe_shrinking", "model_macs", "shrink_model"]
+
+RECORDS: Final = "scales and shapes that no kernel reads"
+"""The step that leaves every layer as it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,7 @@ def _channels(shrunk: Shrinking) -> Shrinking:
 
 
 STEPS: Final[dict[str, Callable[[Shrinking], Shrinking]]] = {
-    "scales and shapes that no kernel reads": _unread,
+    RECORDS: _unread,
     "PAD operators whose work SAME padding does": _padding,
     "kernel taps that never meet the image": _taps,
     "channels that no input changes, or that nothing reads": _channels,

@@ -8,19 +8,20 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
-from tflm_build.child.table import COMPARE_MODELS
+from tflm_build.child.table import COMPARE_MODELS, RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.model import Model
 from tflm_build.model.values import Shrinkage
 from tflm_build.options import Options
-from tflm_build.passes.shrink import Shrinking, describe_shrinking, model_macs, shrink_model
+from tflm_build.passes.shrink import RECORDS, Shrinking, describe_shrinking, model_macs, shrink_model
+from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.drive import driving_inputs
 from tflm_build.stages.golden import GoldenInputs
 
 __all__ = ["Shrunk", "shrink"]
 
-_EFFORT: Final = (400_000_000, 1 << 28)
-"""Multiply-accumulates, and bytes of activations, that the inputs beside the golden ones may take: a second or two.
+_EFFORT: Final = (100_000_000, 1 << 28)
+"""Multiply-accumulates, and bytes of activations, that the inputs beside the golden ones may take: a second.
 Counted, so that every machine compares the same inputs."""
 
 _VECTORS: Final = (4, 32)
@@ -52,8 +53,9 @@ def shrink(options: Options, model: Model, golden: GoldenInputs) -> Shrunk:
     shrinking = shrink_model(model) if options.shrink == "auto" else unchanged
     arena, vectors = (0, 0), 0
     if shrinking.steps:
-        inputs = _inputs(model, golden)
-        answer = run_in_child(COMPARE_MODELS, _request(model, shrinking, inputs))
+        inputs = _inputs(model, shrinking, golden)
+        with naming_layers(RUN_TFLM, model, golden.arrays):
+            answer = run_in_child(COMPARE_MODELS, _request(model, shrinking, inputs))
         if answer["arena"] and answer["arena"][1] <= answer["arena"][0]:
             _hold(shrinking, answer["differences"])
             arena, vectors = (answer["arena"][0], answer["arena"][1]), len(inputs[0])
@@ -67,13 +69,15 @@ def shrink(options: Options, model: Model, golden: GoldenInputs) -> Shrunk:
     )
 
 
-def _inputs(model: Model, golden: GoldenInputs) -> tuple[Array, ...]:
-    """Return the golden inputs and as many others as the model's size allows."""
+def _inputs(model: Model, shrinking: Shrinking, golden: GoldenInputs) -> tuple[Array, ...]:
+    """Return the golden inputs and, where a layer was changed, as many others as the model's size allows."""
     macs, memory = _EFFORT
     tensors = model.graph.subgraphs[0].operands
     activations = sum(tensor.bytes or 0 for tensor in tensors if not tensor.constant)
     fewest, most = _VECTORS
     count = max(fewest, min(most, macs // max(1, model_macs(model)), memory // max(1, activations)))
+    if {step.what for step in shrinking.steps} == {RECORDS}:
+        return golden.arrays
     others = driving_inputs(model.graph, count)
     return tuple(np.concatenate(pair) for pair in zip(golden.arrays, others, strict=True))
 
@@ -106,10 +110,11 @@ def _request(model: Model, shrinking: Shrinking, vectors: tuple[Array, ...]) -> 
 def _hold(shrinking: Shrinking, differences: list[Array]) -> None:
     """Refuse any difference."""
     operators = shrinking.model.graph.subgraphs[0].operators
+    count = len(differences[0])
     wrote = [f"layer '{operator.layer}' ({operator.op})" for operator in operators for _ in operator.outputs]
     for row, (difference, vector, outside) in enumerate(zip(*(column.tolist() for column in differences), strict=True)):
         if difference or outside:
-            who = wrote[row] if row < len(wrote) else "an output"
+            who = wrote[row] if row < len(wrote) < count else "an output"  # else outputs alone were compared
             what = (
                 f"differs by {difference:g} in vector {vector} from what it was"
                 if difference

@@ -10,7 +10,7 @@ import numpy as np
 
 from tflm_build.arrays import Array, distance
 from tflm_build.tasks.attempt import SECONDS, attempt, words
-from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, trace_ends
+from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS
 
 __all__ = ["run"]
@@ -29,15 +29,20 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         `arena`: bytes that TFLM shares among activations and keeps, of both; empty where it does not run `before`, and
         nothing else is there then. `differences`: arrays with a number per pair, and one per output: the largest
         difference of elements that both have, and the vector that has it, -1 for none; the elements outside of their
-        ends, 0 for outputs. It is infinite where TFLM does not run `after`.
+        ends, 0 for outputs. Where there are no numbers of pairs, all vectors were compared by the outputs alone. It is
+        infinite where TFLM does not run `after`.
+
+    Raises:
+        TflmBuildError: an operator of `before` reads memory that nobody wrote, so that nothing can be compared.
     """
-    before, after = (_run(request[which], request["inputs"], request["outputs"]) for which in ("before", "after"))
+    rows = _compare(request)
+    inputs = [array[:1] for array in request["inputs"]] if rows else request["inputs"]
+    before, after = (_run(request[which], inputs, request["outputs"]) for which in ("before", "after"))
     if before is None:
         return {"arena": []}
     if after is None:
         return {"arena": [0, 0], "differences": [np.array(column) for column in ([np.inf], [0], [0])]}
     (arena, answers), (other_arena, other_answers) = before, after
-    rows = _compare(request)
     rows += [(*_difference(one, other), 0) for one, other in zip(answers, other_answers, strict=True)]
     return {"arena": [arena, other_arena], "differences": [np.array(column) for column in zip(*rows, strict=True)]}
 
@@ -70,8 +75,10 @@ def _run_here(flatbuffer: bytes, inputs: Sequence[Array], outputs: int, size: in
 
 
 def _compare(request: dict[str, Any]) -> list[tuple[float, int, int]]:
-    """Return a row for each pair of tensors that were both seen; a row of nothing for others."""
+    """Return a row for each pair of tensors; none where TFLM does not run both models while it keeps all tensors."""
     before, after = (trace_ends(request[which], request["inputs"], PATTERNS[0]) for which in ("before", "after"))
+    if not before or not after:
+        return []
     rows = []
     pairs = zip(request["tensors"], request["kept"], request["low"], request["high"], strict=True)
     for (one, other), kept, low, high in pairs:
@@ -81,6 +88,9 @@ def _compare(request: dict[str, Any]) -> list[tuple[float, int, int]]:
         seen = before[one]
         outside = int(((seen < low) | (seen > high)).sum()) if len(low) else 0
         rows.append((*_difference(seen[..., kept] if len(kept) else seen, after[other]), outside))
+    if any(difference or outside for difference, _, outside in rows):  # the fault may be the model's
+        again = trace_ends(request["before"], request["inputs"], PATTERNS[1])
+        refuse_stale(request["before"], before, again)
     return rows
 
 
