@@ -245,7 +245,17 @@ def test_the_command_shrinks_and_says_so(tflm_build: Run, tmp_path: Path) -> Non
     (tmp_path / "m.tflite").write_bytes(two_dead())
     for shrink in ("auto", "off"):
         done = tflm_build(
-            "convert", "--name", "m", "--src", "m.tflite", "--shrink", shrink, "--out-dir", shrink, cwd=tmp_path
+            "convert",
+            "--name",
+            "m",
+            "--src",
+            "m.tflite",
+            "--shrink",
+            shrink,
+            "--out-dir",
+            shrink,
+            "--report",
+            cwd=tmp_path,
         )
         assert ("  shrink 2 channels that no input changes: -" in done.stdout) == (shrink == "auto"), done.stdout
     manifests = {name: json.loads((tmp_path / name / "m.json").read_text()) for name in ("auto", "off")}
@@ -253,9 +263,16 @@ def test_the_command_shrinks_and_says_so(tflm_build: Run, tmp_path: Path) -> Non
     assert found["bytes"] == [manifests[name]["model"]["bytes"] for name in ("off", "auto")]
     assert found["macs"] == [manifests[name]["macs"] for name in ("off", "auto")] == [25, 15]
     assert (found["channels"], found["inputs"]) == (2, 51)
-    assert found["layers"] == [{"layer": "h", "op": "FULLY_CONNECTED", "channels": 5, "constant": 2, "unread": 0}]
+    first, second = found["layers"]
+    assert first == {
+        "layer": "h", "op": "FULLY_CONNECTED", "channels": 5, "constant": 2, "unread": 0, "bytes": 12, "macs": 4
+    }  # fmt: skip
+    assert (second["layer"], second["constant"], second["bytes"], second["macs"]) == ("y", 0, 6, 6)
     assert manifests["off"]["shrink"]["steps"] == []
     assert sum(part["bytes"] for part in manifests["auto"]["structure"]) == found["bytes"][1]
+    pages = {name: (tmp_path / name / "m.html").read_text() for name in ("auto", "off")}
+    assert ["Shrunk without loss by" in pages[name] for name in ("auto", "off")] == [True, False]
+    assert all(f">{part['bytes']:,}</td>" in pages["auto"] for part in manifests["auto"]["structure"])
     vectors = np.random.RandomState(0).randint(-128, 128, (50, 1, 2)).astype(np.int8)
     before, after = ((tmp_path / name / "m.tflite").read_bytes() for name in ("off", "auto"))
     for vector in vectors:
@@ -263,7 +280,7 @@ def test_the_command_shrinks_and_says_so(tflm_build: Run, tmp_path: Path) -> Non
 
     shown = tflm_build("inspect", "m.tflite", "--structure", cwd=tmp_path).stdout
     assert "  shrink  2 channels that no input changes: -" in shown
-    assert "h      FULLY_CONNECTED         5         2       0" in shown
+    assert "h      FULLY_CONNECTED         5         2       0       12           4" in shown
     assert re.search(rf"^total +{manifests['off']['model']['bytes']:,}$", shown, re.MULTILINE)
 
 

@@ -95,11 +95,17 @@ def _show_layers(description: Description, estimate: Estimate | None) -> None:
 
 
 def _show_shrinkage(description: Description) -> None:
-    """Print the layers that lose channels."""
-    columns = ("layer", "op", "channels", "constant", "unread")
-    layers = description.shrinkage.layers
-    rows = [(row.layer, row.op, f"{row.channels:,}", f"{row.constant:,}", f"{row.unread:,}") for row in layers]
-    show_table(columns, rows, left=columns[:2], title="channels that no input changes, or that nothing reads")
+    """Print the layers that lose channels, taps or inputs."""
+    columns = ("layer", "op", "channels", "constant", "unread", "B saved", "MACs saved")
+    rows = [
+        (
+            row.layer,
+            row.op,
+            *(f"{getattr(row, kind):,}" for kind in ("channels", "constant", "unread", "bytes", "macs")),
+        )
+        for row in description.shrinkage.layers
+    ]
+    show_table(columns, rows, left=columns[:2], title="layers that shrink")
 
 
 def _layer(index: int, layer: Layer, lacking: set[str]) -> list[str]:

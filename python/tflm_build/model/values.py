@@ -119,13 +119,15 @@ class ShrinkStep:
 
 @dataclass(frozen=True)
 class ShrunkLayer:
-    """A layer that lost channels.
+    """A layer that lost channels, taps, or inputs that it multiplied.
 
     Attributes:
         layer, op: which.
-        channels: that it had.
+        channels: that it wrote.
         constant: channels removed that hold one element whatever the input is.
         unread: channels removed that nothing reads.
+        bytes: of its constants that are saved.
+        macs: that are saved.
     """
 
     layer: str
@@ -133,6 +135,8 @@ class ShrunkLayer:
     channels: int
     constant: int
     unread: int
+    bytes: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class Shrinkage:
         arena: what TFLM shares among activations and keeps, before and after; 0 where nothing was compared.
         inputs: on which TFLM gave the same answers before and after.
         steps: that pay; none: the model stays as it is.
-        layers: that lose channels.
+        layers: that lose channels, taps or inputs.
     """
 
     bytes: tuple[int, ...]

@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+
 from tflm_build.arrays import Array
+from tflm_build.model.graph import Operator
 from tflm_build.model.model import Model
 from tflm_build.model.values import Shrinkage, ShrinkStep, ShrunkLayer
 from tflm_build.model.workload import count_macs
@@ -66,18 +69,35 @@ def shrink_model(model: Model) -> Shrinking:
 
 def describe_shrinking(before: Model, shrunk: Shrinking) -> Shrinkage:
     """Say what shrinking brings, of a model that nothing was run of."""
-    operators, layers = shrunk.model.graph.subgraphs[0].operators, []
-    for place, gone in shrunk.removed.items():
-        interval = shrunk.interval(place)
-        assert interval is not None
-        constant, operator = int((gone & interval.constant).sum()), operators[place]
-        layers.append(ShrunkLayer(operator.layer, operator.op, len(gone), constant, int(gone.sum()) - constant))
+    operators, layers = before.graph.subgraphs[0].operators, []
+    for place, (origin, now) in enumerate(zip(shrunk.origins, shrunk.model.graph.subgraphs[0].operators, strict=True)):
+        was, interval = operators[origin], shrunk.interval(place)
+        macs = count_macs(was, lacking=True) - count_macs(now, lacking=True)
+        gone = shrunk.removed.get(place, np.zeros(1, bool))
+        if macs or gone.any():
+            constant = 0 if interval is None else int((gone & interval.constant).sum())
+            layers.append(
+                ShrunkLayer(
+                    layer=was.layer,
+                    op=was.op,
+                    channels=was.outputs[0].shape[-1],
+                    constant=constant,
+                    unread=int(gone.sum()) - constant,
+                    bytes=_constants(was) - _constants(now),
+                    macs=macs,
+                )
+            )
     return Shrinkage(
         bytes=(len(before.flatbuffer), len(shrunk.model.flatbuffer)),
         macs=(model_macs(before), model_macs(shrunk.model)),
         steps=shrunk.steps,
         layers=tuple(layers),
     )
+
+
+def _constants(operator: Operator) -> int:
+    """Return the bytes of the constants that an operator reads."""
+    return sum(len(operand.data) for operand in operator.reads if operand.constant)
 
 
 def model_macs(model: Model) -> int:
