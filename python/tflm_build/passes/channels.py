@@ -14,7 +14,7 @@ from tflm_build.model.fixed_point import integers, scaling
 from tflm_build.model.graph import Operand, Operator, Subgraph
 from tflm_build.model.model import Model
 from tflm_build.passes.draft import Draft
-from tflm_build.passes.intervals import Analysis, analyse
+from tflm_build.passes.intervals import Analysis
 from tflm_build.passes.linear import Linear
 
 __all__ = ["removable_channels", "remove_channels"]
@@ -22,12 +22,13 @@ __all__ = ["removable_channels", "remove_channels"]
 _Masks = dict[int, Array]
 
 
-def removable_channels(subgraph: Subgraph, analysis: Analysis) -> tuple[_Masks, _Masks]:
+def removable_channels(subgraph: Subgraph, analysis: Analysis, unit: int) -> tuple[_Masks, _Masks]:
     """Find the channels that can go.
 
     Args:
         subgraph: the main one.
         analysis: of it.
+        unit: a tensor loses a multiple of so many channels.
 
     Returns:
         By the tensor's place, which channels can go, for tensors that lose some; and by the operator's place, the
@@ -35,7 +36,7 @@ def removable_channels(subgraph: Subgraph, analysis: Analysis) -> tuple[_Masks, 
     """
     forbidden: _Masks = {}
     while True:
-        masks = _fixpoint(subgraph, analysis, forbidden)
+        masks = _fixpoint(subgraph, analysis, forbidden, unit)
         folded: _Masks = {}
         refused = False
         for place, linear in analysis.linear.items():
@@ -69,24 +70,42 @@ def _folded(operator: Operator, linear: Linear, analysis: Analysis, gone: Array)
     return total if limits.min <= total.min(initial=0) and total.max(initial=0) <= limits.max else None
 
 
-def _fixpoint(subgraph: Subgraph, analysis: Analysis, forbidden: Mapping[int, Array]) -> _Masks:
+def _fixpoint(subgraph: Subgraph, analysis: Analysis, forbidden: Mapping[int, Array], unit: int) -> _Masks:
     """Return for each tensor that may lose channels which ones can go together."""
     masks, fewest = _all(subgraph, analysis, forbidden)
     while True:
-        before = sum(int(mask.sum()) for mask in masks.values())
-        for place, operator in enumerate(subgraph.operators):
-            if place in analysis.couplings:
-                _couple(operator.outputs[0], analysis.couplings[place], masks)
-            elif place in analysis.linear:
-                _keep_what_is_read(operator, analysis.linear[place], analysis, masks)
-            else:
-                for operand in operator.reads:
-                    if operand.place in masks:
-                        masks[operand.place][:] = False
+        before = _count(masks)
+        _keep_what_is_needed(subgraph, analysis, masks)
         for place, mask in masks.items():
-            mask[np.flatnonzero(mask)[: max(0, fewest[place] - int((~mask).sum()))]] = False
-        if before == sum(int(mask.sum()) for mask in masks.values()):
-            return masks
+            _keep_first(mask, fewest[place] - int((~mask).sum()))
+        if before == _count(masks):
+            for mask in masks.values():
+                _keep_first(mask, int(mask.sum()) % unit)
+            if before == _count(masks):
+                return masks
+
+
+def _count(masks: _Masks) -> int:
+    """Count the channels that may go."""
+    return sum(int(mask.sum()) for mask in masks.values())
+
+
+def _keep_what_is_needed(subgraph: Subgraph, analysis: Analysis, masks: _Masks) -> None:
+    """Let each operator contradict once."""
+    for place, operator in enumerate(subgraph.operators):
+        if place in analysis.couplings:
+            _couple(operator.outputs[0], analysis.couplings[place], masks)
+        elif place in analysis.linear:
+            _keep_what_is_read(operator, analysis.linear[place], analysis, masks)
+        else:
+            for operand in operator.reads:
+                if operand.place in masks:
+                    masks[operand.place][:] = False
+
+
+def _keep_first(mask: Array, count: int) -> None:
+    """Keep so many channels of those that could go."""
+    mask[np.flatnonzero(mask)[: max(0, count)]] = False
 
 
 def _all(subgraph: Subgraph, analysis: Analysis, forbidden: Mapping[int, Array]) -> tuple[_Masks, dict[int, int]]:
@@ -140,17 +159,22 @@ def _couple(output: Operand, couplings: list[tuple[int, Array]], masks: _Masks) 
             masks[place][channels[(channels >= 0) & ~written]] = False
 
 
-def remove_channels(model: Model) -> tuple[Model, _Masks, Analysis]:
+def remove_channels(model: Model, analysis: Analysis, unit: int = 1) -> tuple[Model, _Masks]:
     """Remove channels from a model.
 
+    Args:
+        model: canonical.
+        analysis: of its main subgraph.
+        unit: a tensor loses a multiple of so many channels: tensors of one size then have vectors of one length more
+            often, which are written once.
+
     Returns:
-        The model, by the operator's place which channels of its first output went, and the analysis of what it was.
+        The model, and by the operator's place which channels of its first output went.
     """
     subgraph = model.graph.subgraphs[0]
-    analysis = analyse(subgraph)
-    masks, folded = removable_channels(subgraph, analysis)
+    masks, folded = removable_channels(subgraph, analysis, unit)
     if not masks:
-        return model, {}, analysis
+        return model, {}
     draft = Draft(model)
     removed: _Masks = {}
     kept = {place: ~mask for place, mask in masks.items()}
@@ -166,7 +190,7 @@ def remove_channels(model: Model) -> tuple[Model, _Masks, Analysis]:
                 draft.replace_input(changed, number, content, kept.get(output.place))
         elif output.place in kept:
             _follow(draft, operator, changed, kept)
-    return draft.finish(), removed, analysis
+    return draft.finish(), removed
 
 
 def _shape(operand: Operand, kept: Mapping[int, Array]) -> list[int]:

@@ -4,7 +4,7 @@
 Nothing is run here: that the answers stay the same follows from the integers of the model.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,12 +16,15 @@ from tflm_build.model.model import Model
 from tflm_build.model.values import Shrinkage, ShrinkStep, ShrunkLayer
 from tflm_build.model.workload import count_macs
 from tflm_build.passes.channels import remove_channels
-from tflm_build.passes.intervals import Analysis, Interval
+from tflm_build.passes.intervals import Analysis, Interval, analyse
 from tflm_build.passes.kernels import cut_taps, fuse_padding
 from tflm_build.passes.memory_plan import greedy_head, lower_bound, plannable
 from tflm_build.passes.unread import drop_unread
 
 __all__ = ["RECORDS", "STEPS", "Shrinking", "describe_shrinking", "model_macs", "shrink_model"]
+
+_UNITS: Final = (1, 2, 4, 8)
+"""Channels are removed in multiples of each of these, and the smallest model is taken."""
 
 RECORDS: Final = "scales and shapes that no kernel reads"
 """The step that leaves every layer as it is."""
@@ -59,11 +62,14 @@ def shrink_model(model: Model) -> Shrinking:
         return shrunk
     costs = _costs(model)
     for what, step in STEPS.items():
-        candidate = step(shrunk)
-        found = _costs(candidate.model)
-        if found[0] < costs[0] and all(new <= old for new, old in zip(found, costs, strict=True)):
-            saved = ShrinkStep(what, costs[0] - found[0], costs[1] - found[1])
-            shrunk, costs = replace(candidate, steps=(*shrunk.steps, saved)), found
+        best, least = shrunk, costs
+        for candidate in step(shrunk):
+            found = _costs(candidate.model)
+            if found[0] < least[0] and all(new <= old for new, old in zip(found, costs, strict=True)):
+                best, least = candidate, found
+        if best is not shrunk:
+            saved = ShrinkStep(what, costs[0] - least[0], costs[1] - least[1])
+            shrunk, costs = replace(best, steps=(*shrunk.steps, saved)), least
     return shrunk
 
 
@@ -112,29 +118,34 @@ def _costs(model: Model) -> tuple[int, ...]:
     return (len(model.flatbuffer), model_macs(model), *memory)
 
 
-def _unread(shrunk: Shrinking) -> Shrinking:
-    return replace(shrunk, model=drop_unread(shrunk.model))
+def _unread(shrunk: Shrinking) -> Iterator[Shrinking]:
+    yield replace(shrunk, model=drop_unread(shrunk.model))
 
 
-def _padding(shrunk: Shrinking) -> Shrinking:
+def _padding(shrunk: Shrinking) -> Iterator[Shrinking]:
     model, gone = fuse_padding(shrunk.model)
-    return replace(shrunk, model=model, origins=tuple(place for place in shrunk.origins if place not in gone))
+    yield replace(shrunk, model=model, origins=tuple(place for place in shrunk.origins if place not in gone))
 
 
-def _taps(shrunk: Shrinking) -> Shrinking:
-    return replace(shrunk, model=cut_taps(shrunk.model))
+def _taps(shrunk: Shrinking) -> Iterator[Shrinking]:
+    yield replace(shrunk, model=cut_taps(shrunk.model))
 
 
-def _channels(shrunk: Shrinking) -> Shrinking:
-    model, removed, analysis = remove_channels(shrunk.model)
-    operators = shrunk.model.graph.subgraphs[0].operators
-    written = tuple(operator.outputs[0].place if operator.outputs else -1 for operator in operators)
-    return replace(shrunk, model=model, removed=removed, analysis=analysis, written=written)
+def _channels(shrunk: Shrinking) -> Iterator[Shrinking]:
+    main = shrunk.model.graph.subgraphs[0]
+    analysis = analyse(main)
+    written = tuple(operator.outputs[0].place if operator.outputs else -1 for operator in main.operators)
+    for unit in _UNITS:
+        model, removed = remove_channels(shrunk.model, analysis, unit)
+        if not removed:
+            return
+        yield replace(shrunk, model=model, removed=removed, analysis=analysis, written=written)
 
 
-STEPS: Final[dict[str, Callable[[Shrinking], Shrinking]]] = {
+STEPS: Final[dict[str, Callable[[Shrinking], Iterator[Shrinking]]]] = {
     RECORDS: _unread,
     "PAD operators whose work SAME padding does": _padding,
     "kernel taps that never meet the image": _taps,
     "channels that no input changes, or that nothing reads": _channels,
 }
+"""What can be done, and the ways to do it, of which the best is taken."""
