@@ -5,12 +5,13 @@
 `./dev bench overhead`: count what the runtime adds to TFLM's instructions.
 `./dev bench bazel`: measure twenty models through Bazel and CMake.
 `./dev bench fuzz N`: put N damaged files and N changed models to the compiler.
+`./dev bench shrink N`: shrink N random models, and compare each with what it was on TFLM.
 """
 
 import sys
 from pathlib import Path
 
-from benchmarks import bazel, embed, fuzz, models, overhead, speed
+from benchmarks import bazel, embed, fuzz, models, overhead, shrink, speed
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -24,6 +25,9 @@ def main() -> int:
         case ["fuzz", count] if count.isdecimal():
             fuzz.main(int(count))
             return 0
+        case ["shrink", count] if count.isdecimal():
+            shrink.main(int(count))
+            return 0
         case ["embed"]:
             embed.main()
             return 0
@@ -35,7 +39,8 @@ def main() -> int:
         case [path] if Path(path).is_dir():
             folder = Path(path)
         case _:
-            print("usage: ./dev bench [FOLDER WITH MODELS] | bazel | embed | overhead | fuzz N", file=sys.stderr)
+            usage = "usage: ./dev bench [FOLDER WITH MODELS] | bazel | embed | overhead | fuzz N | shrink N"
+            print(usage, file=sys.stderr)
             return 2
     speed.main()
     embed.main()

@@ -9,8 +9,8 @@
     tflm_add_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
                    [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
                    [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
-                   [EMBED auto|array|incbin] [SYMBOL <name>] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
-                   [UNSAFE_DESERIALIZE])
+                   [SHRINK auto|off] [EMBED auto|array|incbin] [SYMBOL <name>] [SECTION <name>] [ALIGN <bytes>]
+                   [KEEP_NAMES] [REPORT] [UNSAFE_DESERIALIZE])
 
   ``add_tflm_model()`` is an alias: another name of this command, which the guides use.
 
@@ -55,6 +55,9 @@
     budget of multiply-accumulates of one invocation, with K or M for 1000s
   ``PLAN``
     plan the arena offline where TFLM's own planner wastes some; one of auto (default), off
+  ``SHRINK``
+    drop from an integer model what no input can show, such as channels that never change; every answer stays the same,
+    which is proven on TFLM; one of auto (default), off
   ``EMBED``
     how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; auto is
     incbin where the toolchain has it; one of auto (default), array, incbin

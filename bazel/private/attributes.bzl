@@ -19,6 +19,7 @@ OPTIONS = {
     "quantize": "none",
     "report": False,
     "section": "",
+    "shrink": "auto",
     "symbol": "",
     "unsafe_deserialize": False,
 }
@@ -114,6 +115,12 @@ where the test data has no labels; default: not limited.""",
     ),
     "section": attr.string(
         doc = "Linker section of the data; default: that of constants.",
+    ),
+    "shrink": attr.string(
+        doc = """Drop from an integer model what no input can show, such as channels that never change; every answer
+stays the same, which is proven on TFLM; one of auto (default), off.""",
+        default = "auto",
+        values = ["auto", "off"],
     ),
     "symbol": attr.string(
         doc = """C identifier that the emitted symbols begin with, where models of a program have one name; default: the

@@ -102,6 +102,7 @@ function(_tflm_build_add_model function name arguments)
     MAX_ARENA
     MAX_MACS
     PLAN
+    SHRINK
     EMBED
     SYMBOL
     SECTION

@@ -17,6 +17,7 @@ from tflm_build.manifest.schema import EMITTED
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.ops import check_ops
 from tflm_build.model.state import find_state
+from tflm_build.model.structure import account
 from tflm_build.model.weights import weight_distributions
 from tflm_build.options import Options
 from tflm_build.progress import Progress
@@ -31,6 +32,7 @@ from tflm_build.stages.convert import convert
 from tflm_build.stages.doubts import doubts
 from tflm_build.stages.golden import golden_inputs
 from tflm_build.stages.prove import prove
+from tflm_build.stages.shrink import shrink
 from tflm_build.versions import base_versions, tool_files
 
 __all__ = ["STAGES", "Result", "build"]
@@ -82,13 +84,15 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     converted = convert(options, source, data)
     for note in converted.notes:
         progress.note(note)
-    model = converted.model
-    graph = model.graph
-    ops = check_ops(graph)
-    state = find_state(graph)
+    check_ops(converted.model.graph)
+    state = find_state(converted.model.graph)
 
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
-    golden = golden_inputs(graph.inputs, converted.samples, sequence=state.kept)
+    golden = golden_inputs(converted.model.graph.inputs, converted.samples, sequence=state.kept)
+    shrunk = shrink(options, converted.model, golden)
+    model = shrunk.model
+    graph = model.graph
+    ops = check_ops(graph)
     arranged = plan_arena(options, model, golden)
     if arranged.measured.disagrees:
         progress.note(f"the arena's size is {arranged.measured.basis}; please report this model")
@@ -97,8 +101,8 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     proof = prove(options, graph, golden, arranged, converted)
     work = describe_layers(graph)
     check_budgets(options, arranged, work)
-    activations = describe_activations(converted, golden, sum(layer.macs for layer in work))
-    for doubt in doubts(graph, converted.samples, proof, activations):
+    activations = describe_activations(converted, golden, sum(layer.macs for layer in work)).of(shrunk.origins)
+    for doubt in doubts(graph, converted.samples, proof, activations, shrunk.shrinkage):
         progress.note(doubt)
 
     progress.stage("writing")
@@ -114,12 +118,14 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
         graph=graph,
         state=state,
         ops=ops,
+        shrinkage=shrunk.shrinkage,
         golden=golden,
         arranged=arranged,
         proof=proof,
         work=work,
         weights=weight_distributions(graph),
         activations=activations,
+        structure=account(arranged.model.flatbuffer),
     )
     files = emit_sources(shipment)
     main = f"{options.name}.json"

@@ -241,13 +241,16 @@ def size(*, image: Path, as_json: bool, verbose: bool) -> None:
 @_command.command()
 @click.argument("model")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--structure", is_flag=True, help="show every byte of it by kind")
 @click.option("--target", metavar="CORE@CLOCK", help="estimate the time of a run, as on cortex-m4@80MHz")
 @click.option("--kernels", metavar="NAME", help="reference, or a library; default: the one known for the core")
 @click.option("--period", metavar="TIME", help="from one run to the next, as 100ms: estimates the duty cycle")
 @click.option("--active-power", metavar="POWER", help="while it runs, as 20mW: estimates the energy of a run")
 @click.option("--sleep-power", metavar="POWER", help="between runs, as 10uW: estimates the mean power")
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
-def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **asked: str | None) -> None:
+def inspect(
+    *, model: str, as_json: bool, structure: bool, verbose: bool, target: str | None, **asked: str | None
+) -> None:
     """Show tensors, layers and ops of a model, and their cost.
 
     MODEL is a manifest, a .json file, or what convert takes as --src.
@@ -264,7 +267,7 @@ def inspect(*, model: str, as_json: bool, verbose: bool, target: str | None, **a
         conditions = None if target is None else read_conditions(target=target, **asked)
         description = describe(model, check_files=True)
         estimated = None if conditions is None else estimate(description.layers, conditions)
-        show_inspection(description, estimated, as_json=as_json)
+        show_inspection(description, estimated, as_json=as_json, structure=structure)
 
 
 @_command.command()

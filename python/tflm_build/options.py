@@ -106,6 +106,12 @@ class Options:
     plan: str = _option(
         "plan the arena offline where TFLM's own planner wastes some", default="auto", choices=("auto", "off")
     )
+    shrink: str = _option(
+        "drop from an integer model what no input can show, such as channels that never change; every answer stays the "
+        "same, which is proven on TFLM",
+        default="auto",
+        choices=("auto", "off"),
+    )
     embed: str = _option(
         "how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; "
         "auto writes both, for the build to choose from",

@@ -17,7 +17,7 @@ import pytest
 from support.images import ARM, BIG_ARM, MACHINE, RISCV, XTENSA, link_chip, link_host, patch
 from support.interpreters import Run, read_manifest
 
-SUCCESS = r"hello_world: 0x[0-9a-f]{8} in \.\w[\w.]*, 1,872 B, aligned to 16, read-only, right in 19 vectors on TFLM\n"
+SUCCESS = r"hello_world: 0x[0-9a-f]{8} in \.\w[\w.]*, 1,552 B, aligned to 16, read-only, right in 19 vectors on TFLM\n"
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_a_patched_byte_in_a_stripped_image(
         (
             "zeros",
             [
-                "has no 1,872 B in the image file",
+                "has no 1,552 B in the image file",
                 r"is not in read-only memory: section \.models has no bytes in the image",
             ],
         ),
@@ -250,7 +250,7 @@ def change(folder: Path, edit: Callable[[Any], None]) -> Path:
         (lambda manifest: manifest.update(schema_version=99), "its schema_version is 99; convert the model again"),
         (lambda manifest: manifest.pop("model"), "is damaged: KeyError: 'model'; convert the model again"),
         (lambda manifest: manifest["model"].update(sha256="0" * 64), "contradicts itself on the SHA-256"),
-        (lambda manifest: manifest["model"].update(bytes=1000), "has 1,872 by .*; hello_world.json says 1,000 B"),
+        (lambda manifest: manifest["model"].update(bytes=1000), "has 1,552 by .*; hello_world.json says 1,000 B"),
         (lambda manifest: manifest["options"].update(align=4096), "allowed: a multiple of 4096;"),
         (lambda manifest: manifest["arena"].update(size=16), "hello_world_model states .* hello_world.json .* 16 B"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 from tflm_build.manifest.records import read_record
 from tflm_build.model.state import State
-from tflm_build.model.values import Layer, Tensor
+from tflm_build.model.values import Layer, Part, Shrinkage, Tensor
 
 __all__ = ["Accuracy", "Arena", "Built", "Description", "Op", "read_description"]
 
@@ -79,6 +79,8 @@ class Description:
         ops: by name.
         layers: in the order of the flatbuffer.
         state: what it keeps from one run to the next; None: an older manifest does not say.
+        shrinkage: what shrinking without loss brings, or brought.
+        structure: every byte of it, by kind.
         refusal: why it cannot be compiled for TFLM; None: no reason is known.
         built: None where nothing was built.
     """
@@ -93,6 +95,8 @@ class Description:
     ops: tuple[Op, ...]
     layers: tuple[Layer, ...]
     state: State | None
+    shrinkage: Shrinkage
+    structure: tuple[Part, ...]
     refusal: str | None
     built: Built | None
 
@@ -136,6 +140,8 @@ class _Content:
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     layers: tuple[Layer, ...]
+    shrink: Shrinkage
+    structure: tuple[Part, ...]
     state: State | None = None
 
 
@@ -146,6 +152,9 @@ def read_description(content: dict[str, Any], *, refusal: str | None, built: Bui
         ValueError: it is not what a manifest says.
     """
     read = read_record(_Content, content)
+    if {len(read.shrink.bytes), len(read.shrink.macs), len(read.shrink.arena)} != {2}:
+        msg = "shrink has numbers that are not before and after"
+        raise ValueError(msg)
     return Description(
         name=read.name,
         kind=read.source.kind,
@@ -157,6 +166,8 @@ def read_description(content: dict[str, Any], *, refusal: str | None, built: Bui
         ops=read.ops,
         layers=read.layers,
         state=read.state,
+        shrinkage=read.shrink,
+        structure=read.structure,
         refusal=refusal,
         built=built,
     )

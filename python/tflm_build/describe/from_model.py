@@ -11,7 +11,9 @@ from tflm_build.model.layers import describe_layers
 from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops, kernels
 from tflm_build.model.state import find_state
+from tflm_build.model.structure import account
 from tflm_build.options import Options
+from tflm_build.passes.shrink import describe_shrinking, shrink_model
 from tflm_build.source.read import Source, read_source
 from tflm_build.stages.convert import convert, open_flatbuffer
 
@@ -35,7 +37,14 @@ def describe_source(path: str) -> Description:
         "source": {"kind": source.kind, "bytes": source.size},
         "model": {"bytes": len(model.flatbuffer), "quantization": graph.quantization},
         "ops": [{"op": op, "count": counts[op], "method": kernels().get(op)} for op in sorted(counts)],
-        **describe_model(graph.inputs, graph.outputs, describe_layers(graph, lacking=True), find_state(graph)),
+        **describe_model(
+            graph.inputs,
+            graph.outputs,
+            describe_layers(graph, lacking=True),
+            describe_shrinking(model, shrink_model(model)),
+            account(model.flatbuffer),
+            find_state(graph),
+        ),
     }
     return read_description(content, refusal=_refusal(graph), built=None)
 

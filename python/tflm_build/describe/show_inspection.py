@@ -21,8 +21,10 @@ _TITLE: Final = "estimate"
 _NOTE: Final = "MACs of this model times published cycles per MAC of int8 models; ops without MACs are not in it"
 
 
-def show_inspection(description: Description, estimate: Estimate | None, *, as_json: bool) -> None:
-    """Print on standard output what is known of a model."""
+def show_inspection(
+    description: Description, estimate: Estimate | None, *, as_json: bool, structure: bool = False
+) -> None:
+    """Print on standard output what is known of a model; its bytes by kind if `structure` is set, or as JSON."""
     if as_json:
         sys.stdout.write(json.dumps(_content(description, estimate), indent=2) + "\n")
         return
@@ -33,6 +35,14 @@ def show_inspection(description: Description, estimate: Estimate | None, *, as_j
     sys.stdout.write("\n")
     rows = [(used.op, f"{used.count:,}", used.method or "none") for used in description.ops]
     show_table(("op", "count", "kernel in TFLM"), rows, left=("op", "kernel in TFLM"), title="ops")
+    if description.shrinkage.layers:
+        sys.stdout.write("\n")
+        _show_shrinkage(description)
+    if structure:
+        sys.stdout.write("\n")
+        parts = [(part.what, f"{part.count:,}", f"{part.bytes:,}") for part in description.structure]
+        total = ("total", "", f"{description.bytes:,}")
+        show_table(("what", "count", "B"), parts, left=("what",), total=total, title="structure")
     if estimate is not None:
         sys.stdout.write("\n")
         rows_of_two = list(_estimated(description, estimate))
@@ -51,6 +61,8 @@ def _summary(description: Description) -> Iterator[str]:
         yield f"  arena   {arena.size:,} B, {arena.interpreter:,} B of it for the interpreter{planned}"
     if description.state is not None and description.state.kept:
         yield f"  state   {description.state.words}, kept from one run to the next"
+    if description.shrinkage.steps:
+        yield f"  shrink  {description.shrinkage}{'' if description.built else ', once it is converted'}"
     if description.refusal is not None:
         yield f"  TFLM    cannot run it: {description.refusal}"
 
@@ -82,6 +94,20 @@ def _show_layers(description: Description, estimate: Estimate | None) -> None:
             row.append(_UNKNOWN if cycles is None else f"{cycles:,}" if cycles else "")
         total.append(f"{estimate.cycles:,}")
     show_table(columns, rows, left=columns[1:6], total=total, title="layers")
+
+
+def _show_shrinkage(description: Description) -> None:
+    """Print the layers that lose channels, taps or inputs."""
+    columns = ("layer", "op", "channels", "constant", "unread", "B saved", "MACs saved")
+    rows = [
+        (
+            row.layer,
+            row.op,
+            *(f"{getattr(row, kind):,}" for kind in ("channels", "constant", "unread", "bytes", "macs")),
+        )
+        for row in description.shrinkage.layers
+    ]
+    show_table(columns, rows, left=columns[:2], title="layers that shrink")
 
 
 def _layer(index: int, layer: Layer, lacking: set[str]) -> list[str]:

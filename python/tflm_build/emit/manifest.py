@@ -73,7 +73,9 @@ def manifest(
             "crc32": f"{shipment.crc32:08x}",
         },
         "ops": [_op(used) for used in shipment.ops],
-        **describe_model(graph.inputs, graph.outputs, shipment.work, shipment.state),
+        **describe_model(
+            graph.inputs, graph.outputs, shipment.work, shipment.shrinkage, shipment.structure, shipment.state
+        ),
         "activations": {
             "samples": shipment.activations.samples,
             "layers": [_activation(layer) for layer in shipment.activations.layers],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tflm_build.model.graph import Graph
 from tflm_build.model.ops import UsedOp
 from tflm_build.model.state import State
-from tflm_build.model.values import Layer
+from tflm_build.model.values import Layer, Part, Shrinkage
 from tflm_build.model.weights import Weights
 from tflm_build.stages.activations import Activations
 from tflm_build.stages.arena import PlannedModel
@@ -39,12 +39,14 @@ class Shipment:
     graph: Graph
     state: State
     ops: tuple[UsedOp, ...]
+    shrinkage: Shrinkage
     golden: GoldenInputs
     arranged: PlannedModel
     proof: Proof
     work: tuple[Layer, ...]
     weights: tuple[Weights, ...]
     activations: Activations
+    structure: tuple[Part, ...]
 
     @property
     def flatbuffer(self) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tflm_build.emit.shipment import Shipment
 from tflm_build.escape import escape
+from tflm_build.model.values import Shrinkage
 from tflm_build.stages.arena import PlannedModel
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.measure import INTERPRETER_SIZE
@@ -31,6 +32,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     parts = f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
     lines = {
         "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
+        "shrink": _shrunk(shipment.shrinkage),
         "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
         "state": shipment.state.words,
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
@@ -43,6 +45,11 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     kind = {"none": "float32"}.get(shipment.graph.quantization, shipment.graph.quantization)
     title = f"{shipment.name}: {kind}, {flash:,} B of flash, {measured.arena_size:,} B of arena, {macs:,} MACs"
     return "\n".join([title, *(f"  {word:<6} {escape(text)}" for word, text in lines.items() if text)])
+
+
+def _shrunk(shrinkage: Shrinkage) -> str:
+    """Say what shrinking brought."""
+    return f"{shrinkage}; {shrinkage.inputs} inputs compared, 0 differences" if shrinkage.steps else ""
 
 
 def _data(calibration: Mapping[str, Any] | None) -> str:

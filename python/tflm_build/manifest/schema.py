@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tflm_build.model.state import State
-from tflm_build.model.values import Layer, Tensor
+from tflm_build.model.values import Layer, Part, Shrinkage, Tensor
 
 __all__ = ["EMITTED", "SCHEMA_VERSION", "describe_model"]
 
@@ -22,10 +22,19 @@ EMITTED: Final = {
 
 
 def describe_model(
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor], layers: Sequence[Layer], state: State
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    layers: Sequence[Layer],
+    shrinkage: Shrinkage,
+    structure: Sequence[Part],
+    state: State,
 ) -> dict[str, Any]:
-    """Return what a manifest says of any model, built or not: its inputs, outputs, layers and state."""
+    """Return what a manifest says of any model, built or not: inputs, outputs, layers, state, what shrinks, and its bytes."""
+    lists = {name: list(getattr(shrinkage, name)) for name in ("bytes", "macs", "arena")}
+    rows = {name: [dataclasses.asdict(row) for row in getattr(shrinkage, name)] for name in ("steps", "layers")}
     return {
+        "shrink": {**lists, **rows, "inputs": shrinkage.inputs, "channels": shrinkage.channels},
+        "structure": [dataclasses.asdict(part) for part in structure],
         "inputs": [_tensor(tensor) for tensor in inputs],
         "outputs": [_tensor(tensor) for tensor in outputs],
         "layers": [_layer(layer) for layer in layers],

@@ -10,7 +10,16 @@ from tflm_build.model.flatbuffer import schema
 from tflm_build.model.graph import Operand
 from tflm_build.model.types import TYPES
 
-__all__ = ["element_limits", "integers", "multiply_rounding_once", "multiply_rounding_twice", "scaling"]
+__all__ = [
+    "UNBOUNDED", "element_limits", "integers", "multiply_rounding_once", "multiply_rounding_twice", "rescaled_bounds",
+    "scaling",
+]  # fmt: skip
+
+UNBOUNDED: Final = 1 << 31
+"""Where nothing is known of what a kernel computes: behind the ends of every type."""
+
+_GUARD: Final = 2.0**-20
+"""How far a float32 product, and a factor of 31 bits or of three float32 numbers, can be off, and more."""
 
 _BITS: Final = 31
 _SHORT: Final = 15
@@ -24,12 +33,60 @@ def multiply_rounding_twice(numbers: Array, factor: Array) -> Array:
         numbers: integers of 32 bits, as int64.
         factor: real numbers, positive: one, or one for each place of the last axis.
     """
-    fractions, exponents = _multipliers(factor)
-    products = (numbers << np.maximum(exponents, 0)) * fractions
+    products, exponents = _products(numbers, factor)
     highs = np.sign(products) * ((np.abs(products) + (1 << (_BITS - 1)) - (products < 0)) >> _BITS)
-    mask = (1 << np.maximum(-exponents, 0)) - 1
-    rounded: Array = (highs >> np.maximum(-exponents, 0)) + ((highs & mask) > (mask >> 1) + (highs < 0))
+    return _divide_by_power(highs, exponents)
+
+
+def _multiply_rounding_up(numbers: Array, factor: Array) -> Array:
+    """Multiply like `multiply_rounding_twice`, but round a half up the first time, as CMSIS-NN and ESP-NN do."""
+    products, exponents = _products(numbers, factor)
+    return _divide_by_power((products + (1 << (_BITS - 1))) >> _BITS, exponents)
+
+
+def _products(numbers: Array, factor: Array) -> tuple[Array, Array]:
+    """Return the products with the fractions, and the exponents that are left to divide by."""
+    fractions, exponents = _multipliers(factor)
+    return (numbers << np.maximum(exponents, 0)) * fractions, np.maximum(-exponents, 0)
+
+
+def _divide_by_power(numbers: Array, exponents: Array) -> Array:
+    """Divide by a power of two, and round a half away from zero."""
+    mask = (1 << exponents) - 1
+    rounded: Array = (numbers >> exponents) + ((numbers & mask) > (mask >> 1) + (numbers < 0))
     return rounded
+
+
+def rescaled_bounds(lows: Array, highs: Array, factor: Array, *, wide: bool) -> tuple[Array, Array]:
+    """Bound what kernels make of sums, however they round: all roundings are monotone, so the ends suffice.
+
+    It is the union of: rounding twice, as TFLM does; the same with the first half up (CMSIS-NN, ESP-NN); once with the
+    fraction's 31 bits, in float32 or in float64, a half in either direction; for 64 bits, once with 15 bits.
+
+    Args:
+        lows: the smallest sums, as int64.
+        highs: the largest.
+        factor: real numbers, positive: one, or one for each place.
+        wide: whether the sums have 64 bits.
+
+    Returns:
+        The ends behind the factor; -UNBOUNDED and UNBOUNDED where a sum leaves the integers that kernels compute with.
+    """
+    factor = np.broadcast_to(np.asarray(factor, np.float64), lows.shape)
+    shifted = np.exp2(np.maximum(np.frexp(factor)[1] + 1, 0).astype(np.float64))
+    largest = np.maximum(np.abs(lows), np.abs(highs)).astype(np.float64)
+    short = largest * shifted < 1 << 31  # what a kernel of 32 bits can compute with
+    known = short | (wide & (largest < 1 << 47))
+    known &= (largest * factor < 1 << 30) & (factor < 1 << (_SHORT - 1))
+    real_low, real_high = np.where(known, lows * factor, 0), np.where(known, highs * factor, 0)
+    low = np.ceil(real_low - 0.5 - np.abs(real_low) * _GUARD).astype(np.int64)
+    high = np.floor(real_high + 0.5 + np.abs(real_high) * _GUARD).astype(np.int64)
+    ways = [(multiply_rounding_twice, short), (_multiply_rounding_up, short)]
+    for way, computes in [*ways, (multiply_rounding_once, known)] if wide else ways:
+        fits = computes & known
+        low = np.where(fits, np.minimum(low, way(np.where(fits, lows, 0), factor)), low)
+        high = np.where(fits, np.maximum(high, way(np.where(fits, highs, 0), factor)), high)
+    return np.where(known, low, -UNBOUNDED), np.where(known, high, UNBOUNDED)
 
 
 def multiply_rounding_once(numbers: Array, factor: Array) -> Array:
@@ -74,10 +131,14 @@ def element_limits(output: Operand, activation: int) -> tuple[int, int]:
     scale, zero_point = scaling(output)
     lowest, highest = TYPES[output.type].zero_points
     functions = schema.ActivationFunctionType
+
+    def steps(real: float) -> int:  # in float32, a half away from zero, as kernels are prepared
+        return int(np.trunc(np.float32(real) / np.float32(scale) + np.copysign(np.float32(0.5), np.float32(real))))
+
     if activation in {functions.RELU, functions.RELU6}:
         lowest = max(lowest, zero_point)
     if activation == functions.RELU6:
-        highest = min(highest, zero_point + round(6 / scale))
+        highest = min(highest, zero_point + steps(6))
     if activation == functions.RELU_N1_TO_1:
-        lowest, highest = max(lowest, zero_point + round(-1 / scale)), min(highest, zero_point + round(1 / scale))
+        lowest, highest = max(lowest, zero_point + steps(-1)), min(highest, zero_point + steps(1))
     return lowest, highest

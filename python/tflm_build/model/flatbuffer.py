@@ -143,18 +143,47 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
 
 
 class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
-    """Write equal vectors once.
+    """Write equal vectors and equal tables once.
 
     A vector of plain numbers means the same wherever it lies, so a second one with the same bytes and the same
-    alignment is taken back and the first one's offset returned. Vectors of offsets depend on where they lie.
+    alignment is taken back and the first one's offset returned. Vectors of offsets depend on where they lie. A table
+    means the same if its numbers are equal and its offsets lead to the same places: so do the tables of tensors that
+    are quantized alike, and of operators with the same options.
     """
 
     head: int
+    current_vtable: list[int] | None
 
     def __init__(self) -> None:
         super().__init__(1 << 16)
         self._written: dict[tuple[int, bytes], int] = {}
         self._start: tuple[int, int, int] | None = None  # where the vector begins, its bytes, its alignment
+        self._tables: dict[tuple[tuple[int, ...], bytes, tuple[tuple[int, int], ...]], int] = {}
+        self._targets: dict[int, int] = {}  # of the table that is being written: where its offsets lead, by field
+
+    def StartObject(self, numfields: int) -> None:  # noqa: N802
+        self.Prep(4, 0)  # so that equal tables have equal bytes, and share their layout
+        self._targets = {}
+        super().StartObject(numfields)
+
+    def PrependUOffsetTRelativeSlot(self, o: int, x: int, d: int) -> None:  # noqa: N802
+        super().PrependUOffsetTRelativeSlot(o, x, d)
+        if x != d:
+            self._targets[o] = x
+
+    def EndObject(self) -> int:  # noqa: N802
+        begin, size = self.objectEnd, self.Offset() - self.objectEnd
+        content = bytearray(self.Bytes[self.head : self.head + size])
+        places = tuple(place and place - begin for place in self.current_vtable or ())
+        for field in self._targets:  # an offset is written as a distance from its own place
+            content[size - places[field] : size - places[field] + 4] = bytes(4)
+        key = (places, bytes(content), tuple(sorted(self._targets.items())))
+        if key in self._tables:
+            self.head = len(self.Bytes) - begin
+            self.current_vtable, self.nested = None, False
+        else:
+            self._tables[key] = int(super().EndObject())
+        return self._tables[key]
 
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803
         before = self.Offset()
@@ -180,7 +209,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
 
 
 def store(model: Any) -> bytes:
-    """Pack an object tree: equal vectors are shared and every buffer's data is aligned to ALIGNMENT."""
+    """Pack an object tree: equal vectors and tables are shared and every buffer's data is aligned to ALIGNMENT."""
     for index, buffer in enumerate(model.buffers):
         model.buffers[index] = _AlignedBuffer(data=buffer.data)
     builder = _SharingBuilder()

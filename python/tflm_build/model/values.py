@@ -10,7 +10,7 @@ import numpy as np
 
 from tflm_build.model.types import TYPES, bytes_of
 
-__all__ = ["Layer", "LayerTensor", "Tensor", "write_shape"]
+__all__ = ["Layer", "LayerTensor", "Part", "ShrinkStep", "Shrinkage", "ShrunkLayer", "Tensor", "write_shape"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,91 @@ class Layer:
     inputs: tuple[LayerTensor, ...]
     outputs: tuple[LayerTensor, ...]
     live_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes of one kind in a model.
+
+    Attributes:
+        what: in plain words.
+        count: how many tables, vectors or gaps there are.
+        bytes: that they take together.
+    """
+
+    what: str
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ShrinkStep:
+    """A step of shrinking.
+
+    Attributes:
+        what: goes, in plain words.
+        bytes, macs: what it saves.
+    """
+
+    what: str
+    bytes: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class ShrunkLayer:
+    """A layer that lost channels, taps, or inputs that it multiplied.
+
+    Attributes:
+        layer, op: which.
+        channels: that it wrote.
+        constant: channels removed that hold one element whatever the input is.
+        unread: channels removed that nothing reads.
+        bytes: of its constants that are saved.
+        macs: that are saved.
+    """
+
+    layer: str
+    op: str
+    channels: int
+    constant: int
+    unread: int
+    bytes: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """What shrinking without loss brings.
+
+    Attributes:
+        bytes, macs: before and after.
+        arena: what TFLM shares among activations and keeps, before and after; 0 where nothing was compared.
+        inputs: on which TFLM gave the same answers before and after.
+        steps: that pay; none: the model stays as it is.
+        layers: that lose channels, taps or inputs.
+    """
+
+    bytes: tuple[int, ...]
+    macs: tuple[int, ...]
+    arena: tuple[int, ...] = (0, 0)
+    inputs: int = 0
+    steps: tuple[ShrinkStep, ...] = ()
+    layers: tuple[ShrunkLayer, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """Channels that go."""
+        return sum(layer.constant + layer.unread for layer in self.layers)
+
+    def __str__(self) -> str:
+        """Say what goes and what that saves; empty where nothing goes."""
+        if not self.steps:
+            return ""
+        what = f"{self.channels:,} channels that no input changes" if self.channels else self.steps[0].what
+        saved = f"{what}: -{self.bytes[0] - self.bytes[1]:,} B"
+        before, after = self.macs
+        return f"{saved}, -{1 - after / before:.0%} MACs" if 0 <= after < before else saved
 
 
 def write_shape(shape: Sequence[int]) -> str:

@@ -3,6 +3,7 @@
 
 import copy
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from tflm_build.errors import TflmBuildError
@@ -11,7 +12,7 @@ from tflm_build.model.model import Model
 from tflm_build.passes.repair import repair
 from tflm_build.passes.unnamed import drop_unnamed
 
-__all__ = ["canonicalize", "with_metadata"]
+__all__ = ["canonicalize", "repack", "with_metadata"]
 
 
 def canonicalize(
@@ -42,6 +43,10 @@ def canonicalize(
     layers = tuple(_layer_names(subgraph) for subgraph in model.subgraphs)
     tensors = tuple(tuple(_text(tensor.name) for tensor in subgraph.tensors or []) for subgraph in model.subgraphs)
 
+    for code in model.operatorCodes:
+        # Interpreters take the larger one, the quantizer this one.
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+        code.deprecatedBuiltinCode = 0
     model.description = None
     model.signatureDefs = None
     model.metadataBuffer = None
@@ -69,6 +74,21 @@ def with_metadata(model: Model, name: bytes, data: bytes) -> Model:
         subgraph.tensors = [copy.copy(tensor) for tensor in subgraph.tensors or []]
     _renumber_buffers(tree)
     return dataclasses.replace(model, flatbuffer=store(tree), tree=tree)
+
+
+def repack(model: Model, tree: Any, layers: tuple[tuple[str, ...], ...], names: Mapping[int, str]) -> Model:
+    """Return a canonical model whose main subgraph was changed: what nothing names any more is dropped.
+
+    Args:
+        model: as it was.
+        tree: a changed copy of its tree; it is changed further.
+        layers: the names of its layers.
+        names: of the tensors in the main subgraph, by `id`.
+    """
+    drop_unnamed(tree)
+    _renumber_buffers(tree)
+    tensors = (tuple(names[id(tensor)] for tensor in tree.subgraphs[0].tensors), *model.tensors[1:])
+    return dataclasses.replace(model, flatbuffer=store(tree), tree=tree, layers=layers, tensors=tensors)
 
 
 def _refuse_free_sizes(model: Any) -> None:

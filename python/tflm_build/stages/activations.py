@@ -49,6 +49,10 @@ class Activations:
     layers: tuple[Activation, ...]
     samples: int
 
+    def of(self, places: Sequence[int]) -> "Activations":
+        """Return the layers in some places."""
+        return Activations(tuple(self.layers[place] for place in places), self.samples)
+
 
 def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) -> Activations:
     """Describe all layers, and follow golden inputs that are samples of the data through those of the main subgraph.

@@ -8,7 +8,7 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.model.graph import Graph
-from tflm_build.model.values import Tensor
+from tflm_build.model.values import Shrinkage, Tensor
 from tflm_build.stages.accuracy import Accuracy
 from tflm_build.stages.activations import Activations
 from tflm_build.stages.prove import Proof
@@ -24,6 +24,9 @@ _IDEAL_SQNR: Final = 50.0
 _FEW_STEPS: Final = 4
 """Steps: a feature that varies by fewer is hardly more than a switch to the model."""
 
+_DEAD: Final = 1 / 3
+"""Share of all channels: with fewer, any network trains."""
+
 _SHOWN: Final = 3  # layers that are named; the manifest has all
 _FEW_SAMPLES: Final = 8  # too few to show a spread
 _MANY_FEATURES: Final = 256  # in a flat input: more are samples of one signal, not features
@@ -34,6 +37,7 @@ def doubts(
     samples: Sequence[Array] | None,
     proof: Proof,
     activations: Activations,
+    shrinkage: Shrinkage,
 ) -> tuple[str, ...]:
     """Return warnings.
 
@@ -42,8 +46,9 @@ def doubts(
         samples: per input an array (samples, *shape) of real numbers or of the tensor's integers; None: there is none.
         proof: what was compared, and what TFLM answered to the samples.
         activations: where the float model's numbers are lost.
+        shrinkage: which channels never change.
     """
-    found = [*_not_compared(proof), *_low_sqnr(graph, proof.accuracy, activations)]
+    found = [*_not_compared(proof), *_low_sqnr(graph, proof.accuracy, activations), *_dead(graph, shrinkage)]
     if samples is not None:
         found += _alike(samples, proof.answers)
         for tensor, array in zip(graph.inputs, samples, strict=True):
@@ -81,6 +86,19 @@ def _low_sqnr(graph: Graph, accuracy: Accuracy | None, activations: Activations)
         f"output '{output}' has an SQNR of {lowest:.1f} dB against the float model, under {_LOW_SQNR:g}: quantization "
         f"makes it another model{where}; calibrate with data like the test data, or try `QUANTIZE` int16x8"
     )
+
+
+def _dead(graph: Graph, shrinkage: Shrinkage) -> Iterable[str]:
+    """Warn of a model that trained many channels for nothing."""
+    constant = sum(layer.constant for layer in shrinkage.layers)
+    left = sum(operand.shape[-1] for operator in graph.operators for operand in operator.outputs if operand.shape)
+    channels = left + shrinkage.channels
+    if constant and constant >= _DEAD * channels:
+        yield (
+            f"{constant:,} of {channels:,} channels that layers write hold one value whatever the input is: they are "
+            "removed, but they are dead in training too; train with fewer channels, a smaller learning rate or less "
+            "weight decay"
+        )
 
 
 def _alike(samples: Sequence[Array], answers: Sequence[Array]) -> Iterable[str]:
