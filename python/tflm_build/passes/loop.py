@@ -16,25 +16,32 @@ __all__ = ["insert_loop", "scaling_of", "weights", "wide_bias"]
 
 _INT32: Final = schema.TensorType.INT32
 _FUNCTIONS: Final = {"relu": "RELU", "sigmoid": "LOGISTIC", "tanh": "TANH"}
-_LEVELS: Final = {schema.TensorType.INT8: 256, schema.TensorType.INT16: 65536}
+_LARGEST: Final = 32767
 
 
-def insert_loop(draft: Draft, layer: Recurrent, sequences: int, kind: Any) -> int:
+def insert_loop(draft: Draft, layer: Recurrent, sequences: int) -> int:
     """Add a WHILE and its two subgraphs.
 
     The loop carries the place that it reads and writes next, the sequence (steps, features), the states, and what it
-    writes where that is more than the last state.
+    writes where that is more than the last state. Where activations are integers it computes with int16: the roundings
+    of int8 add up from step to step.
 
     Args:
         draft: the model.
         layer: of batch 1.
         sequences: the tensor that it reads, (steps, features).
-        kind: type of the activations.
 
     Returns:
-        The tensor that it writes, (rows, units).
+        The tensor that it writes, (rows, units), of float32 or int16.
     """
-    scalings = [scaling_of(seen, kind) for seen in layer.seen] if kind in _LEVELS else [None] * layer.states
+    kind, given = draft.main.tensors[sequences].type, draft.scaling(sequences)
+    if kind == schema.TensorType.INT8 and given is not None:
+        kind = schema.TensorType.INT16
+        wide = draft.tensor(f"{layer.layer}/wide", (layer.steps, layer.features), kind, (given[0], 0))
+        draft.operator("QUANTIZE", [sequences], wide, "QuantizeOptions")
+        sequences = wide
+    real = kind == schema.TensorType.FLOAT32
+    scalings = [None if real else scaling_of(seen) for seen in layer.seen]
     whole = layer.rows > 1
     shapes: list[tuple[Sequence[int], Any, Scaling]] = [
         ((2,), _INT32, None),
@@ -110,12 +117,12 @@ class _Operators:
         self.draft = draft
         self.layer = layer
         self.kind = kind
+        self.real = kind == schema.TensorType.FLOAT32
         self.ranges = iter(layer.ranges)
 
     def dense(self, value: int, matrix: Array, bias: Array | None = None) -> int:
         """Add a FULLY_CONNECTED."""
-        quantized = self.kind in _LEVELS
-        kernel = weights(self.draft, "kernel", np.ascontiguousarray(matrix.T), quantized=quantized)
+        kernel = weights(self.draft, "kernel", np.ascontiguousarray(matrix.T), quantized=not self.real)
         offset = -1
         if bias is not None:
             offset = wide_bias(self.draft, "bias", bias, value, kernel, self.kind)
@@ -130,6 +137,14 @@ class _Operators:
         self.draft.operator(op, [one, other], target, f"{op.capitalize()}Options", **scaled)
         return target
 
+    def rest(self, value: int) -> int:
+        """Add a SUB from one."""
+        one = np.array([[1]], np.float32) if self.real else np.array([[_LARGEST]], np.int16)
+        whole = self.draft.constant("one", one, None if self.real else (1 / _LARGEST, 0))
+        target = self._target(self.layer.units)
+        self.draft.operator("SUB", [whole, value], target, "SubOptions", potScaleInt16=False)
+        return target
+
     def apply(self, function: str, value: int) -> int:
         """Add an activation."""
         if function == "linear":
@@ -140,21 +155,15 @@ class _Operators:
 
     def _target(self, size: int) -> int:
         """Add the tensor of a value."""
-        scaling = scaling_of(next(self.ranges), self.kind) if self.kind in _LEVELS else None
+        scaling = None if self.real else scaling_of(next(self.ranges))
         return self.draft.tensor("value", (1, size), self.kind, scaling)
 
 
-def scaling_of(seen: Range, kind: Any) -> Scaling:
-    """Return what integers of a type stand for a range with: as TFLite asks for int16, symmetric there."""
-    levels = _LEVELS[kind]
-    low, high = FIXED.get(seen.function, (seen.low, seen.high))
-    if kind == schema.TensorType.INT16:
-        return (max(abs(low), abs(high)) or 1.0) / (levels // 2 - (seen.function not in FIXED)), 0
+def scaling_of(seen: Range) -> Scaling:
+    """Return what int16 stands for a range with: a step, and the zero point 0 that TFLite asks for."""
     if seen.function in FIXED:
-        scale = (high - low) / levels
-    else:
-        scale = (high - low) / (levels - 1) or 1.0
-    return scale, int(np.clip(round(-levels / 2 - low / scale), -levels // 2, levels // 2 - 1))
+        return 1 / (_LARGEST + 1), 0
+    return max(abs(seen.low), abs(seen.high)) / _LARGEST or 1.0, 0
 
 
 def weights(draft: Draft, name: str, matrix: Array, *, quantized: bool) -> int:
@@ -181,7 +190,7 @@ def zeros(draft: Draft, name: str, shape: Sequence[int], kind: Any, scaling: Sca
     zero = np.float32(0) if scaling is None else np.int8(scaling[1])
     sizes = draft.constant("shape", np.array(shape, np.int32))
     target = draft.tensor(name, shape, filled, (1.0, 0) if filled != kind else scaling)
-    draft.operator("FILL", [sizes, draft.constant("zero", np.array(zero))], target, "FillOptions")
+    draft.operator("FILL", [sizes, draft.constant("zero", np.array(zero), draft.scaling(target))], target, "FillOptions")
     if filled == kind:
         return target
     wide = draft.tensor(f"{name}/wide", shape, kind, scaling)
