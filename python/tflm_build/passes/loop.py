@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a recurrent layer down as a loop over its steps, for which TFLM has the operator WHILE."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from tflm_build.passes.draft import Draft, Scaling
 
 __all__ = ["insert_loop", "scaling_of", "weights", "wide_bias"]
 
-_INT32: Final = schema.TensorType.INT32
 _FUNCTIONS: Final = {"relu": "RELU", "sigmoid": "LOGISTIC", "tanh": "TANH"}
 _LARGEST: Final = 32767
 
@@ -41,73 +40,75 @@ def insert_loop(draft: Draft, layer: Recurrent, sequences: int) -> int:
         draft.operator("QUANTIZE", [sequences], wide, "QuantizeOptions")
         sequences = wide
     real = kind == schema.TensorType.FLOAT32
-    scalings = [None if real else scaling_of(seen) for seen in layer.seen]
-    whole = layer.rows > 1
-    shapes: list[tuple[Sequence[int], Any, Scaling]] = [
-        ((2,), _INT32, None),
-        ((layer.steps, layer.features), kind, draft.scaling(sequences)),
-        *(((1, layer.units), kind, scaling) for scaling in scalings),
-        *([((layer.rows, layer.units), kind, scalings[0])] if whole else []),
+    scalings = [None] * layer.states if real else [scaling_of(seen) for seen in layer.seen]
+    carried: list[_Carried] = [
+        *([_Carried(layer.layer, (layer.rows, layer.units), kind, scalings[0])] if layer.rows > 1 else []),
+        *(_Carried("state", (1, layer.units), kind, scaling) for scaling in scalings),
+        _Carried("place", (2,), schema.TensorType.INT32, None),
+        _Carried("sequences", (layer.steps, layer.features), kind, draft.scaling(sequences)),
     ]
-
-    def carried(into: Draft, title: str) -> list[int]:
-        return [
-            into.tensor(f"{layer.layer}/{title}_{place}", shape, of, scaling)
-            for place, (shape, of, scaling) in enumerate(shapes)
-        ]
-
+    kept = range(len(carried) - 2 - layer.states, len(carried) - 2) if layer.stateful else ()
     begin = [
-        draft.constant("begin", np.zeros(2, np.int32)),
-        sequences,
-        *(zeros(draft, f"{layer.layer}/first_{place}", *shape) for place, shape in enumerate(shapes[2:])),
+        each.tensor(draft, variable=True)
+        if index in kept
+        else zeros(draft, f"{layer.layer}/{each.title}", each.shape, kind, each.scaling)
+        for index, each in enumerate(carried[:-2])
     ]
-    ends = carried(draft, "end")
-    condition = _subgraph(draft, lambda inner: (inputs := carried(inner, "condition"), _condition(inner, layer, inputs)))
-    body = _subgraph(draft, lambda inner: (inputs := carried(inner, "body"), _body(inner, layer, inputs, kind, whole=whole)))
-    written = ends[-1] if whole else ends[2]
-    draft.main.tensors[written].name = layer.layer.encode()
-    operator = draft.operator(
-        "WHILE", begin, written, "WhileOptions", condSubgraphIndex=condition, bodySubgraphIndex=body
-    )
+    begin += [draft.constant("place", np.zeros(2, np.int32)), sequences]
+    ends = [begin[index] if index in kept else each.tensor(draft) for index, each in enumerate(carried)]
+    draft.main.tensors[ends[0]].name = layer.layer.encode()
+    operator = draft.operator("WHILE", begin, ends[0], "WhileOptions")
     operator.outputs = ends
-    return written
+    for part, fill in (("cond", _condition), ("body", _body)):
+        subgraph = schema.SubGraphT(tensors=[], inputs=[], outputs=[], operators=[])
+        inner = Draft(draft.model, subgraph)
+        subgraph.inputs = [each.tensor(inner) for each in carried]
+        subgraph.outputs = fill(inner, layer, subgraph.inputs, kind)
+        setattr(operator.builtinOptions, f"{part}SubgraphIndex", len(draft.model.subgraphs))
+        draft.model.subgraphs.append(subgraph)
+    return ends[0]
 
 
-def _subgraph(draft: Draft, fill: Callable[[Draft], tuple[list[int], list[int]]]) -> int:
-    """Add a subgraph; return its index."""
-    subgraph = schema.SubGraphT(tensors=[], inputs=[], outputs=[], operators=[])
-    subgraph.inputs, subgraph.outputs = fill(Draft(draft.model, subgraph))
-    draft.model.subgraphs.append(subgraph)
-    return len(draft.model.subgraphs) - 1
+class _Carried(NamedTuple):
+    """What a loop hands from step to step."""
+
+    title: str
+    shape: tuple[int, ...]
+    kind: Any
+    scaling: Scaling
+
+    def tensor(self, draft: Draft, *, variable: bool = False) -> int:
+        """Add a tensor for it."""
+        return draft.tensor(self.title, self.shape, self.kind, self.scaling, variable=variable)
 
 
-def _condition(draft: Draft, layer: Recurrent, inputs: Sequence[int]) -> list[int]:
+def _condition(draft: Draft, layer: Recurrent, inputs: Sequence[int], _kind: Any) -> list[int]:
     """Go on while the place is before the last step."""
     first, one = draft.constant("first", np.zeros(1, np.int32)), draft.constant("one", np.ones(1, np.int32))
-    place = draft.tensor("place", (1,), _INT32)
-    draft.operator("SLICE", [inputs[0], first, one], place, "SliceOptions")
+    place = draft.tensor("place", (1,), schema.TensorType.INT32)
+    draft.operator("SLICE", [inputs[-2], first, one], place, "SliceOptions")
     more = draft.tensor("more", (1,), schema.TensorType.BOOL)
     draft.operator("LESS", [place, draft.constant("steps", np.array([layer.steps], np.int32))], more, "LessOptions")
     return [more]
 
 
-def _body(draft: Draft, layer: Recurrent, inputs: Sequence[int], kind: Any, *, whole: bool) -> list[int]:
+def _body(draft: Draft, layer: Recurrent, inputs: Sequence[int], kind: Any) -> list[int]:
     """Take a step."""
-    place, sequences = inputs[:2]
-    states = inputs[2 : 2 + layer.states]
+    *written, place, sequences = inputs
+    states = written[-layer.states :]
     value = draft.tensor("step", (1, layer.features), kind, draft.scaling(sequences))
     size = draft.constant("size", np.array([1, layer.features], np.int32))
     draft.operator("SLICE", [sequences, place, size], value, "SliceOptions")
     after = layer.step(_Operators(draft, layer, kind), value, states)
     for old, new in zip(states, after, strict=True):
         draft.main.tensors[new].quantization = draft.main.tensors[old].quantization
-    outputs = [draft.tensor("next", (2,), _INT32), sequences, *after]
-    one = draft.constant("one", np.array([1, 0], np.int32))
-    draft.operator("ADD", [place, one], outputs[0], "AddOptions")
-    if whole:
-        outputs.append(draft.tensor("written", (layer.rows, layer.units), kind, draft.scaling(states[0])))
-        draft.operator("DYNAMIC_UPDATE_SLICE", [inputs[-1], after[0], place], outputs[-1])
-    return outputs
+    rows = []
+    if layer.rows > 1:
+        rows.append(draft.tensor("written", (layer.rows, layer.units), kind, draft.scaling(states[0])))
+        draft.operator("DYNAMIC_UPDATE_SLICE", [written[0], after[0], place], rows[0])
+    following = draft.tensor("next", (2,), schema.TensorType.INT32)
+    draft.operator("ADD", [place, draft.constant("one", np.array([1, 0], np.int32))], following, "AddOptions")
+    return [*rows, *after, following, sequences]
 
 
 class _Operators:
