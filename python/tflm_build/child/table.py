@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 __all__ = [
-    "ALL", "CHECK_HDF5", "CHECK_SHAPES", "COLLECT_SAMPLES", "COMPARE_LAYERS", "COMPARE_MODELS", "COMPARE_SHRUNK", "CONVERT",
-    "FOLLOW_LAYERS", "QUANTIZE", "RUN_LITERT", "RUN_TFLM", "Task",
+    "ALL", "CHECK_HDF5", "CHECK_SHAPES", "COLLECT_SAMPLES", "COMPARE_LAYERS", "COMPARE_MODELS", "COMPARE_SHRUNK",
+    "CONVERT", "FOLLOW_LAYERS", "QUANTIZE", "RUN_LITERT", "RUN_TFLM", "Task",
 ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def describe_model(
     structure: Sequence[Part],
     state: State,
 ) -> dict[str, Any]:
-    """Return what a manifest says of any model, built or not: inputs, outputs, layers, state, what shrinks, and its bytes."""
+    """Return what a manifest says of any model, built or not: its ends, layers, state, what shrinks, and its bytes."""
     lists = {name: list(getattr(shrinkage, name)) for name in ("bytes", "macs", "arena")}
     rows = {name: [dataclasses.asdict(row) for row in getattr(shrinkage, name)] for name in ("steps", "layers")}
     return {

@@ -11,8 +11,8 @@ from tflm_build.arrays import Array
 
 __all__ = ["FIXED", "Numbers", "Range", "Step", "Tape", "gru", "lstm", "simple_rnn"]
 
-FIXED: Final = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
-"""Functions whose output has a range that kernels for integers are made for."""
+FIXED: Final = frozenset({"sigmoid", "tanh"})
+"""Functions whose output has the range to 1 that kernels for integers are made for."""
 
 
 class Tape(Protocol):
@@ -23,6 +23,9 @@ class Tape(Protocol):
 
     def combine(self, op: str, one: Any, other: Any) -> Any:
         """ADD, SUB or MUL two vectors."""
+
+    def rest(self, value: Any) -> Any:
+        """Subtract a vector from one."""
 
     def apply(self, function: str, value: Any) -> Any:
         """Apply linear, relu, sigmoid or tanh."""
@@ -76,8 +79,8 @@ def gru(kernel: Array, recurrent: Array, bias: Array, activation: str, gate: str
         else:
             before = tape.dense(tape.combine("MUL", reset, hidden), theirs[2])
         candidate = tape.apply(activation, tape.combine("ADD", tape.dense(value, ours[2], biases[2][0]), before))
-        mixed = tape.combine("MUL", keep, tape.combine("SUB", hidden, candidate))
-        return [tape.combine("ADD", candidate, mixed)]
+        taken = tape.combine("MUL", tape.rest(keep), candidate)
+        return [tape.combine("ADD", tape.combine("MUL", keep, hidden), taken)]
 
     return step
 
@@ -122,6 +125,10 @@ class Numbers:
     def combine(self, op: str, one: Array, other: Array) -> Array:
         """ADD, SUB or MUL."""
         return self._keep({"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}[op](one, other))
+
+    def rest(self, value: Array) -> Array:
+        """Subtract from one."""
+        return self._keep(1 - value)
 
     def apply(self, function: str, value: Array) -> Array:
         """Apply a function."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tflm_build.model.graph import Graph, Operand
 from tflm_build.model.lifetimes import live_bytes
+from tflm_build.model.loops import count_runs
 from tflm_build.model.values import Layer, LayerTensor
 from tflm_build.model.workload import count_macs, size_of
 
@@ -21,12 +22,12 @@ def describe_layers(graph: Graph, *, lacking: bool = False) -> tuple[Layer, ...]
     Raises:
         TflmBuildError: an operator has tensors that its work cannot be computed from, or TFLM lacks it.
     """
-    live = live_bytes(graph)
+    live, runs = live_bytes(graph), count_runs(graph)
     counted: set[int] = set()
     layers: list[Layer] = []
     for place, subgraph in enumerate(graph.subgraphs):
         for operator in subgraph.operators:
-            macs = count_macs(operator, lacking=lacking)
+            macs = count_macs(operator, lacking=lacking) * runs[place]
             tensors = {tensor.place: tensor for tensor in (*operator.reads, *operator.outputs)}.values()
             constants = [tensor for tensor in tensors if tensor.constant]
             fresh = {tensor.buffer: len(tensor.data) for tensor in constants if tensor.buffer not in counted}

@@ -7,8 +7,8 @@ requantization), pool, reduce, normalize, resize or move data have none by defin
 an LSTM's products of two states, and the addition of a bias.
 
 The counts are those of the textbook's loops for one run of the model: taps that fall on padding, and products that
-TRANSPOSE_CONV crops away, count; what a faster algorithm saves does not. Each subgraph's operators count once, however
-often IF, WHILE or CALL_ONCE runs them.
+TRANSPOSE_CONV crops away, count; what a faster algorithm saves does not. Operators in a loop that counts to a constant
+count once a step (`loops.py`), those of other subgraphs once, however often IF, WHILE or CALL_ONCE runs them.
 """
 
 from collections.abc import Callable, Sequence

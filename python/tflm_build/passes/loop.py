@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a recurrent layer down as a loop over its steps, for which TFLM has the operator WHILE."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -14,97 +14,101 @@ from tflm_build.passes.editor import Editor, Scaling
 
 __all__ = ["insert_loop", "scaling_of", "weights", "wide_bias"]
 
-_INT32: Final = schema.TensorType.INT32
 _FUNCTIONS: Final = {"relu": "RELU", "sigmoid": "LOGISTIC", "tanh": "TANH"}
-_LEVELS: Final = {schema.TensorType.INT8: 256, schema.TensorType.INT16: 65536}
+_LARGEST: Final = 32767
 
 
-def insert_loop(draft: Editor, layer: Recurrent, sequences: int, kind: Any) -> int:
+def insert_loop(draft: Editor, layer: Recurrent, sequences: int) -> int:
     """Add a WHILE and its two subgraphs.
 
     The loop carries the place that it reads and writes next, the sequence (steps, features), the states, and what it
-    writes where that is more than the last state.
+    writes where that is more than the last state. Where activations are integers it computes with int16: the roundings
+    of int8 add up from step to step.
 
     Args:
         draft: the model.
         layer: of batch 1.
         sequences: the tensor that it reads, (steps, features).
-        kind: type of the activations.
 
     Returns:
-        The tensor that it writes, (rows, units).
+        The tensor that it writes, (rows, units), of float32 or int16.
     """
-    scalings = [scaling_of(seen, kind) for seen in layer.seen] if kind in _LEVELS else [None] * layer.states
-    whole = layer.rows > 1
-    shapes: list[tuple[Sequence[int], Any, Scaling]] = [
-        ((2,), _INT32, None),
-        ((layer.steps, layer.features), kind, draft.scaling(sequences)),
-        *(((1, layer.units), kind, scaling) for scaling in scalings),
-        *([((layer.rows, layer.units), kind, scalings[0])] if whole else []),
+    kind, given = draft.main.tensors[sequences].type, draft.scaling(sequences)
+    if kind == schema.TensorType.INT8 and given is not None:
+        kind = schema.TensorType.INT16
+        wide = draft.tensor(f"{layer.layer}/wide", (layer.steps, layer.features), kind, (given[0], 0))
+        draft.operator("QUANTIZE", [sequences], wide, "QuantizeOptions")
+        sequences = wide
+    real = kind == schema.TensorType.FLOAT32
+    scalings = [None] * layer.states if real else [scaling_of(seen) for seen in layer.seen]
+    carried: list[_Carried] = [
+        *([_Carried(layer.layer, (layer.rows, layer.units), kind, scalings[0])] if layer.rows > 1 else []),
+        *(_Carried("state", (1, layer.units), kind, scaling) for scaling in scalings),
+        _Carried("place", (2,), schema.TensorType.INT32, None),
+        _Carried("sequences", (layer.steps, layer.features), kind, draft.scaling(sequences)),
     ]
-
-    def carried(into: Editor, title: str) -> list[int]:
-        return [
-            into.tensor(f"{layer.layer}/{title}_{place}", shape, of, scaling)
-            for place, (shape, of, scaling) in enumerate(shapes)
-        ]
-
+    kept = range(len(carried) - 2 - layer.states, len(carried) - 2) if layer.stateful else ()
     begin = [
-        draft.constant("begin", np.zeros(2, np.int32)),
-        sequences,
-        *(zeros(draft, f"{layer.layer}/first_{place}", *shape) for place, shape in enumerate(shapes[2:])),
+        each.tensor(draft, variable=True)
+        if index in kept
+        else zeros(draft, f"{layer.layer}/{each.title}", each.shape, kind, each.scaling)
+        for index, each in enumerate(carried[:-2])
     ]
-    ends = carried(draft, "end")
-    condition = _subgraph(
-        draft, lambda inner: (inputs := carried(inner, "condition"), _condition(inner, layer, inputs))
-    )
-    body = _subgraph(
-        draft, lambda inner: (inputs := carried(inner, "body"), _body(inner, layer, inputs, kind, whole=whole))
-    )
-    written = ends[-1] if whole else ends[2]
-    draft.main.tensors[written].name = layer.layer.encode()
-    operator = draft.operator(
-        "WHILE", begin, written, "WhileOptions", condSubgraphIndex=condition, bodySubgraphIndex=body
-    )
+    begin += [draft.constant("place", np.zeros(2, np.int32)), sequences]
+    ends = [begin[index] if index in kept else each.tensor(draft) for index, each in enumerate(carried)]
+    draft.main.tensors[ends[0]].name = layer.layer.encode()
+    operator = draft.operator("WHILE", begin, ends[0], "WhileOptions")
     operator.outputs = ends
-    return written
+    for part, fill in (("cond", _condition), ("body", _body)):
+        subgraph = schema.SubGraphT(tensors=[], inputs=[], outputs=[], operators=[])
+        inner = Editor(draft.model, subgraph)
+        subgraph.inputs = [each.tensor(inner) for each in carried]
+        subgraph.outputs = fill(inner, layer, subgraph.inputs, kind)
+        setattr(operator.builtinOptions, f"{part}SubgraphIndex", len(draft.model.subgraphs))
+        draft.model.subgraphs.append(subgraph)
+    return ends[0]
 
 
-def _subgraph(draft: Editor, fill: Callable[[Editor], tuple[list[int], list[int]]]) -> int:
-    """Add a subgraph; return its index."""
-    subgraph = schema.SubGraphT(tensors=[], inputs=[], outputs=[], operators=[])
-    subgraph.inputs, subgraph.outputs = fill(Editor(draft.model, subgraph))
-    draft.model.subgraphs.append(subgraph)
-    return len(draft.model.subgraphs) - 1
+class _Carried(NamedTuple):
+    """What a loop hands from step to step."""
+
+    title: str
+    shape: tuple[int, ...]
+    kind: Any
+    scaling: Scaling
+
+    def tensor(self, draft: Editor, *, variable: bool = False) -> int:
+        """Add a tensor for it."""
+        return draft.tensor(self.title, self.shape, self.kind, self.scaling, variable=variable)
 
 
-def _condition(draft: Editor, layer: Recurrent, inputs: Sequence[int]) -> list[int]:
+def _condition(draft: Editor, layer: Recurrent, inputs: Sequence[int], _kind: Any) -> list[int]:
     """Go on while the place is before the last step."""
     first, one = draft.constant("first", np.zeros(1, np.int32)), draft.constant("one", np.ones(1, np.int32))
-    place = draft.tensor("place", (1,), _INT32)
-    draft.operator("SLICE", [inputs[0], first, one], place, "SliceOptions")
+    place = draft.tensor("place", (1,), schema.TensorType.INT32)
+    draft.operator("SLICE", [inputs[-2], first, one], place, "SliceOptions")
     more = draft.tensor("more", (1,), schema.TensorType.BOOL)
     draft.operator("LESS", [place, draft.constant("steps", np.array([layer.steps], np.int32))], more, "LessOptions")
     return [more]
 
 
-def _body(draft: Editor, layer: Recurrent, inputs: Sequence[int], kind: Any, *, whole: bool) -> list[int]:
+def _body(draft: Editor, layer: Recurrent, inputs: Sequence[int], kind: Any) -> list[int]:
     """Take a step."""
-    place, sequences = inputs[:2]
-    states = inputs[2 : 2 + layer.states]
+    *written, place, sequences = inputs
+    states = written[-layer.states :]
     value = draft.tensor("step", (1, layer.features), kind, draft.scaling(sequences))
     size = draft.constant("size", np.array([1, layer.features], np.int32))
     draft.operator("SLICE", [sequences, place, size], value, "SliceOptions")
     after = layer.step(_Operators(draft, layer, kind), value, states)
     for old, new in zip(states, after, strict=True):
         draft.main.tensors[new].quantization = draft.main.tensors[old].quantization
-    outputs = [draft.tensor("next", (2,), _INT32), sequences, *after]
-    one = draft.constant("one", np.array([1, 0], np.int32))
-    draft.operator("ADD", [place, one], outputs[0], "AddOptions")
-    if whole:
-        outputs.append(draft.tensor("written", (layer.rows, layer.units), kind, draft.scaling(states[0])))
-        draft.operator("DYNAMIC_UPDATE_SLICE", [inputs[-1], after[0], place], outputs[-1])
-    return outputs
+    rows = []
+    if layer.rows > 1:
+        rows.append(draft.tensor("written", (layer.rows, layer.units), kind, draft.scaling(states[0])))
+        draft.operator("DYNAMIC_UPDATE_SLICE", [written[0], after[0], place], rows[0])
+    following = draft.tensor("next", (2,), schema.TensorType.INT32)
+    draft.operator("ADD", [place, draft.constant("one", np.array([1, 0], np.int32))], following, "AddOptions")
+    return [*rows, *after, following, sequences]
 
 
 class _Operators:
@@ -114,12 +118,12 @@ class _Operators:
         self.draft = draft
         self.layer = layer
         self.kind = kind
+        self.real = kind == schema.TensorType.FLOAT32
         self.ranges = iter(layer.ranges)
 
     def dense(self, value: int, matrix: Array, bias: Array | None = None) -> int:
         """Add a FULLY_CONNECTED."""
-        quantized = self.kind in _LEVELS
-        kernel = weights(self.draft, "kernel", np.ascontiguousarray(matrix.T), quantized=quantized)
+        kernel = weights(self.draft, "kernel", np.ascontiguousarray(matrix.T), quantized=not self.real)
         offset = -1
         if bias is not None:
             offset = wide_bias(self.draft, "bias", bias, value, kernel, self.kind)
@@ -134,6 +138,14 @@ class _Operators:
         self.draft.operator(op, [one, other], target, f"{op.capitalize()}Options", **scaled)
         return target
 
+    def rest(self, value: int) -> int:
+        """Add a SUB from one."""
+        one = np.array([[1]], np.float32) if self.real else np.array([[_LARGEST]], np.int16)
+        whole = self.draft.constant("one", one, None if self.real else (1 / _LARGEST, 0))
+        target = self._target(self.layer.units)
+        self.draft.operator("SUB", [whole, value], target, "SubOptions", potScaleInt16=False)
+        return target
+
     def apply(self, function: str, value: int) -> int:
         """Add an activation."""
         if function == "linear":
@@ -144,21 +156,15 @@ class _Operators:
 
     def _target(self, size: int) -> int:
         """Add the tensor of a value."""
-        scaling = scaling_of(next(self.ranges), self.kind) if self.kind in _LEVELS else None
+        scaling = None if self.real else scaling_of(next(self.ranges))
         return self.draft.tensor("value", (1, size), self.kind, scaling)
 
 
-def scaling_of(seen: Range, kind: Any) -> Scaling:
-    """Return what integers of a type stand for a range with: as TFLite asks for int16, symmetric there."""
-    levels = _LEVELS[kind]
-    low, high = FIXED.get(seen.function, (seen.low, seen.high))
-    if kind == schema.TensorType.INT16:
-        return (max(abs(low), abs(high)) or 1.0) / (levels // 2 - (seen.function not in FIXED)), 0
+def scaling_of(seen: Range) -> Scaling:
+    """Return what int16 stands for a range with: a step, and the zero point 0 that TFLite asks for."""
     if seen.function in FIXED:
-        scale = (high - low) / levels
-    else:
-        scale = (high - low) / (levels - 1) or 1.0
-    return scale, int(np.clip(round(-levels / 2 - low / scale), -levels // 2, levels // 2 - 1))
+        return 1 / (_LARGEST + 1), 0
+    return max(abs(seen.low), abs(seen.high)) / _LARGEST or 1.0, 0
 
 
 def weights(draft: Editor, name: str, matrix: Array, *, quantized: bool) -> int:
@@ -185,7 +191,9 @@ def zeros(draft: Editor, name: str, shape: Sequence[int], kind: Any, scaling: Sc
     zero = np.float32(0) if scaling is None else np.int8(scaling[1])
     sizes = draft.constant("shape", np.array(shape, np.int32))
     target = draft.tensor(name, shape, filled, (1.0, 0) if filled != kind else scaling)
-    draft.operator("FILL", [sizes, draft.constant("zero", np.array(zero))], target, "FillOptions")
+    draft.operator(
+        "FILL", [sizes, draft.constant("zero", np.array(zero), draft.scaling(target))], target, "FillOptions"
+    )
     if filled == kind:
         return target
     wide = draft.tensor(f"{name}/wide", shape, kind, scaling)

@@ -58,15 +58,15 @@ def splice(flatbuffer: bytes, layers: Sequence[Recurrent], places: Sequence[Plac
 
 def _insert(draft: Editor, layer: Recurrent, read: int, written: int) -> None:
     """Add the operators of one layer."""
-    kind = draft.main.tensors[read].type
     if layer.fused is None:
-        answer = insert_loop(draft, layer, draft.reshape(read, (layer.steps, layer.features)), kind)
+        answer = insert_loop(draft, layer, draft.reshape(read, (layer.steps, layer.features)))
     else:
         sequences = draft.reshape(read, (layer.batch, layer.steps, layer.features))
         answer = _lstm(draft, layer, layer.fused, sequences, draft.scaling(written))
-    if draft.scaling(answer) != draft.scaling(written):
-        shape = indices(draft.main.tensors[answer].shape)
-        scaled = draft.tensor(f"{layer.layer}/scaled", shape, kind, draft.scaling(written))
+    made, wanted = draft.main.tensors[answer], draft.main.tensors[written]
+    if made.type != wanted.type or draft.scaling(answer) != draft.scaling(written):
+        name = f"{layer.layer}/scaled"
+        scaled = draft.tensor(name, indices(made.shape), wanted.type, draft.scaling(written))
         draft.operator("QUANTIZE", [answer], scaled, "QuantizeOptions")
         answer = scaled
     draft.reshape(answer, indices(draft.main.tensors[written].shape), written)

@@ -192,8 +192,8 @@ def _what_hinders(layer: Any, sequences: Any, arguments: Sequence[Any], keywords
     if sequences.graph is not graph or None in tuple(sequences.shape):
         return "it is called in a loop, or with sizes that are not fixed"
     fused = kind == "LSTMCell" and functions == _FUSED
-    if not fused and (sequences.shape[0] != 1 or layer.stateful):
-        return "only an LSTM with tanh and sigmoid can be stateful or have a batch here"
+    if not fused and sequences.shape[0] != 1:
+        return f"it has a batch of {sequences.shape[0]}, and is no LSTM with the activations tanh and sigmoid"
     return ""
 
 
