@@ -2,7 +2,8 @@
 """Turn a model of TensorFlow into a flatbuffer, in a child process: the only place that imports TensorFlow."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from tflm_build.tasks.load_model import Input, Loaded, load_model
 __all__ = ["run"]
 
 _LOOPS: Final = frozenset({"While", "StatelessWhile"})
+_KEEPING: Final = ("Assign", "ResourceScatter")  # how names begin of ops that write into a variable
+_SIGNATURE: Final = "serving_default"
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         answer["float_flatbuffer"] = float_flatbuffer
     if request["kind"] == "function":
         answer["files"] = imported_files(Path(request["path"]).parent)
-    chosen = choose(test_data, calibration)
+    chosen = choose(test_data, calibration, in_order=_keeps_state(model))
     if chosen is not None:
         answer["samples"] = [chosen.arrays[place] for place in inputs]
         predicted = _predict(model, chosen.arrays)
@@ -112,17 +115,13 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
     Returns:
         The model; and the float model that the converter quantized.
     """
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([model.function])
+    converter = _converter(tf, model)
     kept: list[bytes] = []
     quantize = request["quantize"]
     if quantize != "none" and calibration is not None:
         _refuse_loops(model)
-        arrays = calibration.arrays
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: (
-            [value.reshape(spec.shape) for value, spec in zip(vector, model.inputs, strict=True)]
-            for vector in zip(*arrays, strict=True)
-        )
+        converter.representative_dataset = partial(_vectors, model, calibration.arrays)
         if quantize == "int8":
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         else:
@@ -143,6 +142,39 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
         raise TflmBuildError(msg) from error
 
 
+def _vectors(model: Loaded, arrays: Sequence[Array]) -> Iterator[Any]:
+    """Yield the calibration data as TensorFlow takes it: of a SavedModel by name."""
+    by_name = _keeps_state(model)
+    for vector in zip(*arrays, strict=True):
+        named = {spec.name: value.reshape(spec.shape) for value, spec in zip(vector, model.inputs, strict=True)}
+        yield named if by_name else list(named.values())
+
+
+def _converter(tf: Any, model: Loaded) -> Any:
+    """Return TensorFlow's converter for a model; only one that begins with a SavedModel keeps state."""
+    if not _keeps_state(model):
+        return tf.lite.TFLiteConverter.from_concrete_functions([model.function])
+    folder, module = str(Path.cwd() / "stateful"), tf.Module()
+    module.kept = list(model.function.graph.variables)
+    tf.saved_model.save(module, folder, signatures={_SIGNATURE: model.function})
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+    converter._experimental_variable_quantization = True  # noqa: SLF001 - the only name it has
+    return converter
+
+
+def _nodes(model: Loaded) -> Iterator[Any]:
+    """Yield the nodes of a model's function and of all that it calls."""
+    graph = model.function.graph.as_graph_def()
+    yield from graph.node
+    for function in graph.library.function:
+        yield from function.node_def
+
+
+def _keeps_state(model: Loaded) -> bool:
+    """Say whether a model writes into its variables."""
+    return any(node.op.startswith(_KEEPING) for node in _nodes(model))
+
+
 def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
     """Let a converter hand out the float model that it makes on the way: making it again would take as long.
 
@@ -161,9 +193,7 @@ def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
 
 def _refuse_loops(model: Loaded) -> None:
     """Refuse what kills TensorFlow's calibrator, by name."""
-    graph = model.function.graph.as_graph_def()
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    loop = next((node.name for node in nodes if node.op in _LOOPS), None)
+    loop = next((node.name for node in _nodes(model) if node.op in _LOOPS), None)
     if loop is not None:
         msg = (
             f"TensorFlow cannot calibrate the loop '{loop}', as rolled LSTM and GRU layers make it; pass the Keras "
@@ -175,9 +205,19 @@ def _refuse_loops(model: Loaded) -> None:
 def _flatbuffer_order(flatbuffer: bytes, model: Loaded) -> tuple[list[int], list[int]]:
     """Return which of the model's inputs and outputs stand where in the flatbuffer; the converter is free to choose.
 
-    It names inputs as the function does, and outputs Identity, Identity_1 and so on in the function's order.
+    It names inputs as the function does, and outputs Identity, Identity_1 and so on in the function's order; those of
+    a SavedModel in its signature alone.
     """
-    main = load(flatbuffer).subgraphs[0]
+    tree = load(flatbuffer)
+    main = tree.subgraphs[0]
+    if tree.signatureDefs:
+        (signature,) = tree.signatureDefs
+        for entry in (*signature.inputs, *signature.outputs):
+            main.tensors[entry.tensorIndex].name = entry.name
+        return (
+            _order(main, main.inputs, [spec.name for spec in model.inputs]),
+            _order(main, main.outputs, model.outputs),
+        )
     outputs = ["Identity" if index == 0 else f"Identity_{index}" for index in range(len(model.outputs))]
     return (
         _order(main, main.inputs, [spec.name for spec in model.inputs]),
