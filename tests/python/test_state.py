@@ -122,3 +122,17 @@ def test_a_model_of_tensorflow_keeps_its_state(tflm_build: Run, tmp_path: Path) 
     assert manifest["golden"]["vectors"] == manifest["golden"]["from_data"] == 16
     golden, scale = np.load(tmp_path / "streaming_golden.npz"), manifest["inputs"][0]["scale"]
     assert np.abs(golden["input_0"].reshape(16, 1, 8) * scale - FRAMES[:16]).max() < 2 * scale
+
+
+def test_a_stateful_layer_of_keras_keeps_its_state(tflm_build: Run, keras_models: Path, tmp_path: Path) -> None:
+    sequences = np.random.RandomState(3).uniform(-1, 1, (40, 3, 4)).astype(np.float32)
+    np.savez(tmp_path / "sequences.npz", sequence=sequences)
+    result = tflm_build(
+        "convert", "--name", "stateful", "--src", keras_models / "stateful.keras", "--test-data",
+        tmp_path / "sequences.npz", "--out-dir", tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    manifest = read_manifest(tmp_path)
+    assert manifest["state"]["bytes"] == 40
+    assert manifest["accuracy"]["samples"] == 40
+    assert manifest["accuracy"]["sqnr_db"][0] is None or manifest["accuracy"]["sqnr_db"][0] > 100
