@@ -81,6 +81,7 @@ def test_what_is_emitted_says_what_is_kept(counted: Path, tflm_build: Run) -> No
     assert "one sequence, from the first state on" in (counted / "counted_golden.h").read_text()
     assert "16 B of it are state, which a run leaves for the next one" in (counted / "counted.html").read_text()
     assert all(layer["live_bytes"] is not None for layer in manifest["layers"])
+    assert all(layer["difference"] == 0 for layer in manifest["proof"]["layers"])
     shown = tflm_build("inspect", counted / "counted.json").stdout
     assert "  state   16 B in 1 variable, kept from one run to the next\n" in shown
     assert "?" not in shown

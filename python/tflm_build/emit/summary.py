@@ -64,7 +64,7 @@ def _layers(proof: Proof) -> str:
     """Say what the comparison of layers found."""
     compared = [layer.difference for layer in proof.layers if layer.difference is not None]
     far = [difference for difference in compared if difference > 0]
-    text = f"{len(compared) - len(far)} of {len(compared) + len(proof.not_compared)} layers equal to their references"
+    text = f"{len(compared) - len(far)} of {len(proof.layers)} layers equal to their references"
     if far:
         text += f", {len(far)} at most {max(far):.3g} from them"
     if proof.not_compared:

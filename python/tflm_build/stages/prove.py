@@ -3,7 +3,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -21,8 +20,6 @@ from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.prove_layers import FLOAT_TOLERANCE, LayerProof, prove_layers
 
 __all__ = ["Proof", "prove"]
-
-_READ_BACK: Final = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "VAR_HANDLE"})
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,8 @@ class Proof:
 
     @property
     def not_compared(self) -> tuple[str, ...]:
-        """The layers that nothing could be compared with; what others keep is compared where READ_VARIABLE reads it."""
-        return tuple(layer.layer for layer in self.layers if layer.reference is None and layer.op not in _READ_BACK)
+        """The layers that nothing could be compared with."""
+        return tuple(layer.layer for layer in self.layers if layer.reference is None)
 
 
 def prove(
