@@ -163,9 +163,8 @@ tflm_status tflm_backend_open(tflm_session *session) {
 
   const tflm_status started = start(session, *resolver);
   if (started != TFLM_OK) {
-    MicroPrintf(
-        "tflm-build: %s: not started in an arena of %d bytes; if TFLM lacks memory or buffers, pass a larger one",
-        model->name, static_cast<int>(session->arena_size));
+    MicroPrintf("tflm-build: %s: not started in %d bytes of arena; if TFLM lacks memory or buffers, pass more",
+                model->name, static_cast<int>(session->arena_size));
     return session->arena_size < model->arena_size ? TFLM_ARENA_TOO_SMALL : started;
   }
   if (!tensors_are_described(interpreter_of(session), model)) {

@@ -46,6 +46,9 @@ def main(folder: Path) -> None:
     keras.Model(inputs, layers.Dense(2)(layers.LSTM(8)(inputs))).save(folder / "lstm.keras")
     keras.Model(inputs, layers.Dense(2)(layers.GRU(8)(inputs))).save(folder / "gru.keras")
 
+    inputs = keras.Input(batch_shape=(1, 3, 4), name="sequence")
+    keras.Model(inputs, layers.Dense(2)(layers.LSTM(5, stateful=True)(inputs))).save(folder / "stateful.keras")
+
     # One model, in every format that holds a trained model; a classifier, so that there is a largest output.
     inputs = keras.Input((8,), name="features")
     x = layers.Dense(16, activation="relu")(inputs)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tflm_build.manifest.records import read_record
-from tflm_build.model.state import State
-from tflm_build.model.values import Layer, Part, Shrinkage, Tensor
+from tflm_build.model.values import Layer, Part, Shrinkage, State, Tensor
 
 __all__ = ["Accuracy", "Arena", "Built", "Description", "Op", "read_description"]
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from tflm_build.model.graph import Graph
 from tflm_build.model.ops import UsedOp
-from tflm_build.model.state import State
-from tflm_build.model.values import Layer, Part, Shrinkage
+from tflm_build.model.values import Layer, Part, Shrinkage, State
 from tflm_build.model.weights import Weights
 from tflm_build.stages.activations import Activations
 from tflm_build.stages.arena import PlannedModel

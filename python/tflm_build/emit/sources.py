@@ -13,8 +13,7 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.emit.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
 from tflm_build.emit.shipment import Shipment
-from tflm_build.model.state import State
-from tflm_build.model.values import Tensor
+from tflm_build.model.values import State, Tensor
 from tflm_build.stages.measure import INTERPRETER_SIZE
 
 __all__ = ["emit_sources"]

@@ -81,7 +81,7 @@ def verify_image(image: Image, manifest: Manifest) -> Verdict:
     where = f"0x{model.address:08x}" + (f" in {section.name}" if section else "")
     summary = (
         f"{manifest.name}: {where}, {manifest.size:,} B, aligned to {manifest.align}, read-only, "
-        f"right in {vectors} vectors on TFLM"
+        f"right in {'a sequence of ' if manifest.sequence else ''}{vectors} vectors on TFLM"
     )
     return Verdict(manifest.name, summary, tuple(faults))
 

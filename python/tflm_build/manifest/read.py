@@ -34,6 +34,7 @@ class Manifest:
         size, sha256, crc32: of the model's bytes.
         align: bytes: what its address is a multiple of.
         arena_size: what its descriptor has to ask for.
+        sequence: whether the model keeps state, so that its golden vectors are one sequence.
         inputs, outputs: per tensor its element type and shape.
         files: SHA-256 by file name.
     """
@@ -46,6 +47,7 @@ class Manifest:
     crc32: int
     align: int
     arena_size: int
+    sequence: bool
     inputs: tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]
     outputs: tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]
     files: Mapping[str, str]
@@ -202,6 +204,7 @@ def _manifest(path: Path, content: dict[str, Any]) -> Manifest:
         crc32=int(model["crc32"], 16),
         align=max(16, int(content["options"]["align"])),
         arena_size=int(content["arena"]["size"]),
+        sequence=bool(content.get("state", {}).get("bytes", 0)),  # older manifests have none
         inputs=_tensors(content["inputs"]),
         outputs=_tensors(content["outputs"]),
         files={str(file): str(digest) for file, digest in content["files"].items()},

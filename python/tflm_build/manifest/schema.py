@@ -5,8 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tflm_build.model.state import State
-from tflm_build.model.values import Layer, Part, Shrinkage, Tensor
+from tflm_build.model.values import Layer, Part, Shrinkage, State, Tensor
 
 __all__ = ["EMITTED", "SCHEMA_VERSION", "describe_model"]
 

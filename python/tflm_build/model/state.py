@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find out what a model keeps from one run to the next."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from tflm_build.model.graph import Graph, Operator
+from tflm_build.model.values import State
 
-__all__ = ["State", "find_state"]
+__all__ = ["find_state"]
 
 _HANDLES: Final = {"READ_VARIABLE", "ASSIGN_VARIABLE"}
 
@@ -15,33 +15,6 @@ _OWN_MEMORY: Final = frozenset(
      "SignalStacker")
 )  # fmt: skip
 """Ops whose kernels keep what no tensor of the model has."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What a model keeps from one run to the next.
-
-    Attributes:
-        bytes: of resource variables and of variable tensors.
-        variables: the number of resource variables.
-        kernels: ops in the model whose kernels keep more, in memory of their own.
-    """
-
-    bytes: int
-    variables: int
-    kernels: tuple[str, ...]
-
-    @property
-    def kept(self) -> bool:
-        """Whether there is any."""
-        return self.bytes > 0 or bool(self.kernels)
-
-    @property
-    def words(self) -> str:
-        """What is kept, for people; empty where nothing is."""
-        where = {0: "tensors", 1: "1 variable"}.get(self.variables, f"{self.variables} variables")
-        parts = [f"{self.bytes:,} B in {where}"] if self.bytes else []
-        return ", and ".join([*parts, *([f"what {', '.join(self.kernels)} keep"] if self.kernels else [])])
 
 
 def find_state(graph: Graph) -> State:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a manifest says of any model, as plain values: its inputs, outputs and layers. No flatbuffer is needed here."""
+"""What a manifest says of any model, as plain values: inputs, outputs, layers and state. Needs no flatbuffer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 
 from tflm_build.model.types import TYPES, bytes_of
 
-__all__ = ["Layer", "LayerTensor", "Part", "ShrinkStep", "Shrinkage", "ShrunkLayer", "Tensor", "write_shape"]
+__all__ = ["Layer", "LayerTensor", "Part", "ShrinkStep", "Shrinkage", "ShrunkLayer", "State", "Tensor", "write_shape"]
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,33 @@ class Shrinkage:
         saved = f"{what}: -{self.bytes[0] - self.bytes[1]:,} B"
         before, after = self.macs
         return f"{saved}, -{1 - after / before:.0%} MACs" if 0 <= after < before else saved
+
+
+@dataclass(frozen=True)
+class State:
+    """What a model keeps from one run to the next.
+
+    Attributes:
+        bytes: of resource variables and of variable tensors.
+        variables: the number of resource variables.
+        kernels: ops in the model whose kernels keep more, in memory of their own.
+    """
+
+    bytes: int
+    variables: int
+    kernels: tuple[str, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is any."""
+        return self.bytes > 0 or bool(self.kernels)
+
+    @property
+    def words(self) -> str:
+        """What is kept, for people; empty where nothing is."""
+        where = {0: "tensors", 1: "1 variable"}.get(self.variables, f"{self.variables} variables")
+        parts = [f"{self.bytes:,} B in {where}"] if self.bytes else []
+        return ", and ".join([*parts, *([f"what {', '.join(self.kernels)} keep"] if self.kernels else [])])
 
 
 def write_shape(shape: Sequence[int]) -> str:

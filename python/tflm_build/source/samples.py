@@ -137,10 +137,11 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
     return Bound(bound, labels, tuple(notes))
 
 
-def choose(test_data: Bound | None, calibration: Bound | None) -> Bound | None:
+def choose(test_data: Bound | None, calibration: Bound | None, *, in_order: bool = False) -> Bound | None:
     """Choose the samples that both models answer: test data up to a limit, else calibration data, few without labels.
 
-    The choice is numpy's frozen generator's. The first GOLDEN_COUNT of them become golden vectors.
+    The choice is numpy's frozen generator's; `in_order`, for a model with state, the first ones. The first GOLDEN_COUNT
+    of them become golden vectors.
 
     Returns:
         The chosen samples; None where there is no data.
@@ -149,7 +150,8 @@ def choose(test_data: Bound | None, calibration: Bound | None) -> Bound | None:
     if data is None:
         return None
     count = GOLDEN_COUNT if test_data is None and data.labels is None else _EVALUATED
-    chosen = np.random.RandomState(0).permutation(len(data.arrays[0]))[:count]
+    order = np.arange(len(data.arrays[0])) if in_order else np.random.RandomState(0).permutation(len(data.arrays[0]))
+    chosen = order[:count]
     return Bound(
         tuple(array[chosen] for array in data.arrays), None if data.labels is None else data.labels[chosen], ()
     )

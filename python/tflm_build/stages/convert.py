@@ -12,6 +12,7 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
 from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops
+from tflm_build.model.state import find_state
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.change import Change
@@ -153,7 +154,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     model = open_flatbuffer(flatbuffer, keep_names=options.keep_names)
     graph = model.graph
     bound = {option: None if samples is None else bind(samples, graph.inputs) for option, samples in data.items()}
-    chosen = choose(bound["TEST_DATA"], bound["CALIBRATION"])
+    chosen = choose(bound["TEST_DATA"], bound["CALIBRATION"], in_order=find_state(graph).kept)
     found = graph.quantization
     facts: dict[str, Any] = {
         "samples": None if chosen is None else chosen.arrays,

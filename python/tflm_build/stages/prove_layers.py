@@ -2,7 +2,7 @@
 """Compare each layer on TFLM with an independent reference on the same inputs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Final
 
@@ -19,6 +19,9 @@ _REFERENCES: Final = ("LiteRT's reference kernels", "LiteRT's optimized kernels"
 _BOUNDS: Final = "layer_bounds.tsv"
 _RUNS_OTHERS: Final = frozenset({"CALL_ONCE", "IF", "WHILE"})
 """These run other operators, whose known differences add up: integers are compared only where they are equal."""
+
+_WRITE_STATE: Final = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "VAR_HANDLE"})
+"""What these write shows where READ_VARIABLE reads it, in the next vector at the latest."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,18 @@ def prove_layers(graph: Graph, compared: Sequence[Any], allowed: int) -> tuple[L
         if not difference <= tolerance:
             raise TflmBuildError(_refusal(operator, who, difference, int(vector), tolerance, floating=floating))
         proofs.append(LayerProof(operator.layer, operator.op, who, difference, tolerance))
-    return tuple(proofs)
+    return _through_state(proofs)
+
+
+def _through_state(proofs: Sequence[LayerProof]) -> tuple[LayerProof, ...]:
+    """Hold what writes nothing but state to what reads it: in each vector, all that the vectors before left there."""
+    reads = [proof for proof in proofs if proof.op == "READ_VARIABLE"]
+    if not reads or any(proof.difference is None for proof in reads):
+        return tuple(proofs)
+    worst = max(reads, key=lambda proof: proof.difference or 0.0)
+    return tuple(
+        replace(worst, layer=proof.layer, op=proof.op) if proof.op in _WRITE_STATE else proof for proof in proofs
+    )
 
 
 def _refusal(operator: Operator, who: str, difference: float, vector: int, tolerance: float, *, floating: bool) -> str:

@@ -4,11 +4,14 @@
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tflm_build.errors import TflmBuildError, first_line
 
 __all__ = ["call_function", "imported_files"]
+
+_CALLED: Final[list[Any]] = []
+"""Functions that were called: a model of TensorFlow lives as long as the variables of the file that made it."""
 
 
 def call_function(what: str, file: Path, name: str, *, as_iterator: bool = False) -> Any:
@@ -27,6 +30,7 @@ def call_function(what: str, file: Path, name: str, *, as_iterator: bool = False
     try:
         # As runpy does for a script: the file's name need not be a module's, and nothing is cached.
         function = runpy.run_path(str(file), run_name=file.stem).get(name)
+        _CALLED.append(function)
         result = function() if callable(function) else None
         items = list(result) if as_iterator and result is not None else result
     except Exception as error:

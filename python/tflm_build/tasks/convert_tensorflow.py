@@ -2,8 +2,9 @@
 """Turn a model of TensorFlow into a flatbuffer, in a child process: the only place that imports TensorFlow."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ from tflm_build.tasks.recurrent import name_of_write
 __all__ = ["run"]
 
 _LOOPS: Final = frozenset({"While", "StatelessWhile"})
+_KEEPING: Final = ("Assign", "ResourceScatter")  # how names begin of ops that write into a variable
+_SIGNATURE: Final = "serving_default"
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         answer["float_flatbuffer"] = converted.float_flatbuffer
     if request["kind"] == "function":
         answer["files"] = imported_files(Path(request["path"]).parent)
-    chosen = choose(test_data, calibration)
+    chosen = choose(test_data, calibration, in_order=_keeps_state(model.function))
     if chosen is not None:
         answer["samples"] = [chosen.arrays[place] for place in inputs]
         predicted = _predict(model, chosen.arrays)
@@ -129,18 +132,18 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
     """Convert with TensorFlow's converter, with calibration data to integers only, and put in what was cut out."""
     quantized = request["quantize"] != "none" and calibration is not None
     arrays = calibration.arrays if quantized and calibration is not None else None
-    shapes = [spec.shape for spec in model.inputs]
+    ends = [(spec.name, spec.shape) for spec in model.inputs]
     if model.cut is None:
-        flatbuffer, before = _convert_function(tf, model.converted, request, arrays, shapes)
+        flatbuffer, before = _convert_function(tf, model.converted, request, arrays, ends)
         return _Converted(flatbuffer, before, *_flatbuffer_order(flatbuffer, model, 0))
     layers = list(model.cut.layers)
     count = len(layers)
     if arrays is not None:
-        written, layers = model.cut.follow(arrays, shapes)
+        written, layers = model.cut.follow(arrays, [shape for _, shape in ends])
         arrays = (*arrays, *written)
-        shapes += [array.shape[1:] for array in written]
-    flatbuffer, before = _convert_function(tf, model.cut.function, request, arrays, shapes)
-    ends = [_flatbuffer_order(each, model, count) for each in (flatbuffer, before) if each is not None]
+        ends += [(name_of_write(place), array.shape[1:]) for place, array in enumerate(written)]
+    flatbuffer, before = _convert_function(tf, model.cut.function, request, arrays, ends)
+    orders = [_flatbuffer_order(each, model, count) for each in (flatbuffer, before) if each is not None]
     spliced = [
         splice(
             each,
@@ -150,10 +153,10 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
                 for place in range(count)
             ],
         )
-        for each, (inputs, outputs) in zip((flatbuffer, before), ends, strict=False)
+        for each, (inputs, outputs) in zip((flatbuffer, before), orders, strict=False)
         if each is not None
     ]
-    inputs, outputs = ends[0]
+    inputs, outputs = orders[0]
     return _Converted(
         spliced[0],
         None if before is None else spliced[1],
@@ -167,23 +170,20 @@ def _convert_function(
     function: Any,
     request: dict[str, Any],
     calibration: Sequence[Array] | None,
-    shapes: Sequence[tuple[int, ...]],
+    inputs: Sequence[tuple[str, tuple[int, ...]]],
 ) -> tuple[bytes, bytes | None]:
-    """Convert a concrete function.
+    """Convert a concrete function, whose inputs have these names and shapes.
 
     Returns:
         The model; and the float model that the converter quantized.
     """
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    converter = _converter(tf, function)
     kept: list[bytes] = []
     quantize = request["quantize"]
     if calibration is not None:
         _refuse_loops(function)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: (
-            [value.reshape(shape) for value, shape in zip(vector, shapes, strict=True)]
-            for vector in zip(*calibration, strict=True)
-        )
+        converter.representative_dataset = partial(_vectors, function, calibration, inputs)
         if quantize == "int8":
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         else:
@@ -204,6 +204,39 @@ def _convert_function(
         raise TflmBuildError(msg) from error
 
 
+def _vectors(function: Any, arrays: Sequence[Array], inputs: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[Any]:
+    """Yield the calibration data as TensorFlow takes it: of a SavedModel by name."""
+    by_name = _keeps_state(function)
+    for vector in zip(*arrays, strict=True):
+        named = {name: value.reshape(shape) for value, (name, shape) in zip(vector, inputs, strict=True)}
+        yield named if by_name else list(named.values())
+
+
+def _converter(tf: Any, function: Any) -> Any:
+    """Return TensorFlow's converter for a function; only one that begins with a SavedModel keeps state."""
+    if not _keeps_state(function):
+        return tf.lite.TFLiteConverter.from_concrete_functions([function])
+    folder, module = str(Path.cwd() / "stateful"), tf.Module()
+    module.kept = list(function.graph.variables)
+    tf.saved_model.save(module, folder, signatures={_SIGNATURE: function})
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+    converter._experimental_variable_quantization = True  # noqa: SLF001 - the only name it has
+    return converter
+
+
+def _nodes(function: Any) -> Iterator[Any]:
+    """Yield the nodes of a function and of all that it calls."""
+    graph = function.graph.as_graph_def()
+    yield from graph.node
+    for called in graph.library.function:
+        yield from called.node_def
+
+
+def _keeps_state(function: Any) -> bool:
+    """Say whether a function writes into variables."""
+    return any(node.op.startswith(_KEEPING) for node in _nodes(function))
+
+
 def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
     """Let a converter hand out the float model that it makes on the way: making it again would take as long.
 
@@ -222,9 +255,7 @@ def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
 
 def _refuse_loops(function: Any) -> None:
     """Refuse what kills TensorFlow's calibrator, by name."""
-    graph = function.graph.as_graph_def()
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    loop = next((node.name for node in nodes if node.op in _LOOPS), None)
+    loop = next((node.name for node in _nodes(function) if node.op in _LOOPS), None)
     if loop is not None:
         msg = (
             f"TensorFlow cannot calibrate the loop '{loop}', as rolled LSTM and GRU layers make it; pass the Keras "
@@ -236,15 +267,19 @@ def _refuse_loops(function: Any) -> None:
 def _flatbuffer_order(flatbuffer: bytes, model: Loaded, cuts: int) -> tuple[list[int], list[int]]:
     """Return which of the model's inputs and outputs stand where in the flatbuffer; the converter is free to choose.
 
-    It names inputs as the function does, and outputs Identity, Identity_1 and so on in the function's order. Behind
-    those of the model are the ends of what was cut out.
+    It names inputs as the function does, and outputs Identity, Identity_1 and so on in the function's order; those of
+    a SavedModel in its signature alone. Behind those of the model are the ends of what was cut out.
     """
-    main = load(flatbuffer).subgraphs[0]
+    tree = load(flatbuffer)
+    main = tree.subgraphs[0]
+    given = [*(spec.name for spec in model.inputs), *map(name_of_write, range(cuts))]
+    if tree.signatureDefs:
+        (signature,) = tree.signatureDefs
+        for entry in (*signature.inputs, *signature.outputs):
+            main.tensors[entry.tensorIndex].name = entry.name
+        return _order(main, main.inputs, given), _order(main, main.outputs, model.outputs)
     outputs = ["Identity" if index == 0 else f"Identity_{index}" for index in range(len(model.outputs) + cuts)]
-    return (
-        _order(main, main.inputs, [*(spec.name for spec in model.inputs), *map(name_of_write, range(cuts))]),
-        _order(main, main.outputs, outputs),
-    )
+    return _order(main, main.inputs, given), _order(main, main.outputs, outputs)
 
 
 def _order(main: Any, indices: Any, names: Sequence[str]) -> list[int]:
