@@ -127,11 +127,12 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
         activations=activations,
         structure=account(arranged.model.flatbuffer),
     )
-    files = emit_sources(shipment)
+    sources = emit_sources(shipment)
     main = f"{options.name}.json"
-    files[main] = manifest(options, source, data, converted, shipment, versions, files)
+    content = manifest(options, source, data, converted, shipment, versions, sources)
+    files: dict[str, bytes | Path] = {**sources, main: content}
     if options.report or emit == "report":
-        files[f"{options.name}.html"] = model_page(json.loads(files[main]))
+        files[f"{options.name}.html"] = model_page(json.loads(content))
     inputs = [
         *source.files,
         *map(Path, converted.files),

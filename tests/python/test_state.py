@@ -45,9 +45,14 @@ def test_state_that_kernels_keep_is_named() -> None:
 
 def test_a_sequence_keeps_its_order_and_has_nothing_between_samples() -> None:
     data = Bound((np.arange(40, dtype=np.float32).reshape(40, 1),), None, ())
-    assert choose(data, None, in_order=True).arrays[0].ravel().tolist() == list(range(40))
-    assert choose(None, data, in_order=True).arrays[0].ravel().tolist() == list(range(16))
-    assert choose(data, None).arrays[0].ravel().tolist() != list(range(40))
+
+    def chosen(*given: Bound | None, in_order: bool) -> list[int]:
+        bound = choose(*given, in_order=in_order)
+        return bound.arrays[0].ravel().astype(int).tolist() if bound else []
+
+    assert chosen(data, None, in_order=True) == list(range(40))
+    assert chosen(None, data, in_order=True) == list(range(16))
+    assert chosen(data, None, in_order=False) != list(range(40))
     tensor = Tensor("x", "float32", (1,), 0.0, 0)
     golden = golden_inputs([tensor], data.arrays, sequence=True)
     assert np.concatenate([golden.arrays[0], golden.further[0]]).ravel().tolist() == list(range(40))
@@ -98,7 +103,7 @@ def test_a_linked_image_is_run_as_a_sequence(counted: Path, tflm_build: Run, tmp
     )
     runtime = ROOT / "runtime"
     sources = [main, counted / "counted.c", counted / "counted_data.c", runtime / "src" / "check.c"]
-    folders = ["-I", counted, "-I", runtime / "include"]
+    folders: list[str | Path] = ["-I", counted, "-I", runtime / "include"]
     subprocess.run(["gcc", "-o", tmp_path / "program", *folders, *sources], check=True)
     done = tflm_build("verify", tmp_path / "program", "--model", counted / "counted.json")
     assert done.returncode == 0, done.stderr

@@ -90,7 +90,16 @@ def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of what a model with a variable became, whose first value is not zero."""
     folder = tmp_path_factory.mktemp("streaming")
     (folder / "source.tflite").write_bytes(counter(2.5))
-    words = ["--name", "streaming", "--src", folder / "source.tflite", "--embed", "array", "--out-dir", folder]
+    words: list[str | Path] = [
+        "--name",
+        "streaming",
+        "--src",
+        folder / "source.tflite",
+        "--embed",
+        "array",
+        "--out-dir",
+        folder,
+    ]
     subprocess.run([sys.executable, "-m", "tflm_build", "convert", *words, "--quiet"], check=True)
     return folder
 

@@ -27,7 +27,7 @@ class Tensor(NamedTuple):
     name: str
     shape: tuple[int, ...]
     dtype: str
-    scale: float | tuple[float, ...] = 0.0
+    scale: Any = 0.0
     zero_point: int = 0
     data: np.ndarray[Any, Any] | None = None
     variable: bool = False

@@ -134,8 +134,10 @@ class Numbers:
         """Apply a function."""
         if function == "linear":
             return value
-        computed = {"relu": lambda real: np.maximum(real, 0), "sigmoid": _sigmoid, "tanh": np.tanh}[function](value)
-        return self._keep(computed, function)
+        functions: dict[str, Callable[[Array], Array]] = {
+            "relu": lambda real: np.maximum(real, 0), "sigmoid": _sigmoid, "tanh": np.tanh,
+        }  # fmt: skip
+        return self._keep(functions[function](value), function)
 
     def _keep(self, values: Array, function: str = "") -> Array:
         if self.place == len(self.ranges):

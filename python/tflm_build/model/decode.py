@@ -44,10 +44,12 @@ def _look_up(packed: Operand, described: Operand, output: Operand) -> Array | No
     if not all(sizes) or len(flags) < output.elements * bits or len(values) < stride * channels * dtype.itemsize:
         return None
     indices = flags[: output.elements * bits].reshape(-1, bits) @ (1 << np.arange(bits)[::-1])
-    tables = np.frombuffer(values, dtype)[: stride * channels].reshape(channels, stride)
+    tables: Array = np.frombuffer(values, dtype)[: stride * channels].reshape(channels, stride)
     if indices.max(initial=0) >= stride:
         return None
     if channels == 1:
-        return tables[0][indices].reshape(output.shape)
+        found: Array = tables[0][indices]
+        return found.reshape(output.shape)
     place = np.indices(output.shape)[axis].reshape(-1)
-    return tables[place, indices].reshape(output.shape)
+    looked_up: Array = tables[place, indices]
+    return looked_up.reshape(output.shape)

@@ -32,6 +32,7 @@ class Editor:
     """
 
     def __init__(self, model: Any, main: Any = None) -> None:
+        """Begin with a model and one of its subgraphs; None: the first."""
         self.model = model
         self.main = main or model.subgraphs[0]
 

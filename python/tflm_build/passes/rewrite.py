@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Final
 
-from tflm_build.model.flatbuffer import indices, schema
+from tflm_build.model.flatbuffer import MEMORY_PLAN, indices, schema
 from tflm_build.passes.change import Change, Proposal
 from tflm_build.passes.draft import Draft
 from tflm_build.passes.fold import Evaluate, fold
 from tflm_build.passes.identities import layer_name, propose_identity
 from tflm_build.passes.spell import propose_spelling
-from tflm_build.passes.unnamed import MEMORY_PLAN, drop_unnamed
+from tflm_build.passes.unnamed import drop_unnamed
 
 __all__ = ["rewrite"]
 

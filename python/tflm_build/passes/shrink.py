@@ -18,7 +18,7 @@ from tflm_build.model.workload import count_macs
 from tflm_build.passes.channels import remove_channels
 from tflm_build.passes.intervals import Analysis, Interval, analyse
 from tflm_build.passes.kernels import cut_taps, fuse_padding
-from tflm_build.passes.memory_plan import greedy_head, lower_bound, plannable
+from tflm_build.passes.memory_plan import blocks_of, greedy_head, lower_bound
 from tflm_build.passes.unread import drop_unread
 
 __all__ = ["RECORDS", "STEPS", "Shrinking", "describe_shrinking", "model_macs", "shrink_model"]
@@ -113,7 +113,7 @@ def model_macs(model: Model) -> int:
 
 def _costs(model: Model) -> tuple[int, ...]:
     """Return bytes of flash, multiply-accumulates, and the activations' bytes where these can be planned."""
-    blocks = plannable(model)
+    blocks = blocks_of(model)
     memory = () if blocks is None else (greedy_head(blocks), lower_bound(blocks))
     return (len(model.flatbuffer), model_macs(model), *memory)
 

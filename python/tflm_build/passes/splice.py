@@ -21,9 +21,7 @@ LiteRT, whose tanh of less is 1 everywhere."""
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer belongs: the places of what it writes among the model's inputs, and of what it reads among its
-    outputs.
-    """
+    """Where a layer belongs: what it writes is one of the model's inputs, and what it reads one of its outputs."""
 
     writes: int
     reads: int
