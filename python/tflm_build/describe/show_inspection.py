@@ -18,6 +18,8 @@ __all__ = ["show_inspection"]
 
 _UNKNOWN: Final = "?"
 _TITLE: Final = "estimate"
+_ARENAS: Final = "arena by target"
+_ARENAS_NOTE: Final = "computed; the scratch memory of optimized kernels by their libraries' formulas of 2026"
 _NOTE: Final = "MACs of this model times published cycles per MAC of int8 models; ops without MACs are not in it"
 
 
@@ -33,6 +35,10 @@ def show_inspection(description: Description, estimate: Estimate | None, *, as_j
     sys.stdout.write("\n")
     rows = [(used.op, f"{used.count:,}", used.method or "none") for used in description.ops]
     show_table(("op", "count", "kernel in TFLM"), rows, left=("op", "kernel in TFLM"), title="ops")
+    if description.arenas:
+        sys.stdout.write("\n")
+        rows = [(each.target, each.kernels, f"{each.size:,}") for each in description.arenas]
+        show_table(("target", "kernels", "arena B"), rows, left=("target", "kernels"), title=_ARENAS, note=_ARENAS_NOTE)
     if estimate is not None:
         sys.stdout.write("\n")
         rows_of_two = list(_estimated(description, estimate))
