@@ -22,7 +22,7 @@ _EXAMPLES: Final = {
 }
 _RULES: Final = ("BUILD.bazel", "LICENSE", "MODULE.bazel", "WORKSPACE", "bazel", "runtime")
 _RULES_PLACE: Final = "third_party/tflm_build"
-# In the wheel, the files that Bazel looks for have this behind their names: no package of Bazel lies in site-packages.
+# In the wheel, files that Bazel or Python would look at have this behind their names.
 _HIDDEN: Final = ".in"
 _PRESET: Final = ("cmake --build --preset default", "ctest --preset default")
 # A toolchain file lets CMake find no package of this machine by itself.

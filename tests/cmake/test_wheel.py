@@ -36,8 +36,9 @@ def test_the_wheel_carries_all_and_no_more(wheel: Path) -> None:
     expected |= {Path("tflm_build") / path for path in vendored if "installed" not in path.parts}
     of_bazel = {"BUILD.bazel", "MODULE.bazel", "WORKSPACE"}
     copied = [path for path in project if path.parts[0] in {"bazel", "examples"} | of_bazel]
-    hidden = {path: path.with_name(path.name + ".in") if path.name in of_bazel else path for path in copied}
-    expected |= {Path("tflm_build") / path for path in hidden.values()}
+    hidden = {path for path in copied if path.name in of_bazel or path.suffix == ".py"}
+    expected |= {Path("tflm_build") / path for path in copied if path not in hidden}
+    expected |= {Path("tflm_build") / path.with_name(path.name + ".in") for path in hidden}
     config = Path("tflm_build-0.1.0.data", "data", "share", "cmake", "tflm_build")
     expected |= {config / f"tflm_build-config{end}.cmake" for end in ("", "-version")}
     assert files == {path.as_posix() for path in expected}

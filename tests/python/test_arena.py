@@ -18,7 +18,8 @@ from support.interpreters import Run, read_manifest
 from support.vendor_tflm import GEMMLOWP, HEADERS, RENAMED
 from tflm_build.arena.layout import HOST, Layout
 from tflm_build.arena.replay import compute_arena
-from tflm_build.arena.rules import kernels
+from tflm_build.arena.rules import Scratch, kernels, requests
+from tflm_build.arena.targets import arena_on, targets
 from tflm_build.model import ops
 from tflm_build.model.flatbuffer import load, store
 from tflm_build.model.types import TYPES
@@ -195,3 +196,66 @@ def test_models_that_tflm_refuses_are_not_computed() -> None:
     lonely = Op("CONV_2D", "Conv2DOptions", (0,), (1,), {})
     model = canonicalize(flatbuffer(Model("m", [x, y], [lonely], (0,), (1,), 0)))
     assert compute_arena(model, HOST).unknown == ("operators that TFLM refuses",)
+
+
+DSP, MVE, PLAIN = (frozenset({"cmsis-nn", extension}) for extension in ("dsp", "mve", "plain"))
+S3, P4 = (frozenset({"esp-nn", extension}) for extension in ("esp32s3", "esp32p4"))
+IMAGE = (1, 25, 5, 64)
+
+
+@pytest.mark.parametrize(
+    ("built_with", "op", "shapes", "stride", "scratch"),
+    [
+        # Four rows of im2col for DSP, of which two hold 16 bits; with MVE, each filled up to 16.
+        (DSP, "CONV_2D", [(1, 49, 10, 1), (64, 10, 4, 1), IMAGE], 2, 4 * 40),
+        (PLAIN, "CONV_2D", [(1, 49, 10, 1), (64, 10, 4, 1), IMAGE], 2, 4 * 40),
+        (MVE, "CONV_2D", [(1, 49, 10, 1), (64, 10, 4, 1), IMAGE], 2, 4 * 48),
+        (MVE, "CONV_2D", [IMAGE, (64, 1, 1, 64), IMAGE], 1, None),
+        (PLAIN, "CONV_2D", [IMAGE, (64, 1, 1, 64), IMAGE], 1, None),
+        (DSP, "CONV_2D", [IMAGE, (64, 1, 1, 64), IMAGE], 1, 4 * 64),  # as Arm's own compiler has it
+        (MVE, "DEPTHWISE_CONV_2D", [IMAGE, (1, 3, 3, 64), IMAGE], 1, 4 * 124 * 9),
+        (DSP, "DEPTHWISE_CONV_2D", [IMAGE, (1, 3, 3, 64), IMAGE], 1, None),
+        (DSP, "DEPTHWISE_CONV_2D", [IMAGE, (1, 5, 5, 64), IMAGE], 1, 2 * 25 * 64),
+        (PLAIN, "DEPTHWISE_CONV_2D", [IMAGE, (1, 5, 5, 64), IMAGE], 1, None),
+        (MVE, "DEPTHWISE_CONV_2D", [(1, 9, 9, 1), (1, 3, 3, 8), (1, 9, 9, 8)], 1, 4 * 16 + 72),
+        # Sums, then the filter in rows of 16, then a column; filter and eight positions; filter and padded input.
+        (S3, "CONV_2D", [(1, 49, 10, 1), (64, 10, 4, 1), IMAGE], 2, 256 + 16 + 64 * 48 + 16 + 48 + 32),
+        (S3, "CONV_2D", [IMAGE, (64, 1, 1, 64), IMAGE], 1, 4096 + 16 * 64 + 32),
+        (S3, "DEPTHWISE_CONV_2D", [IMAGE, (1, 3, 3, 64), IMAGE], 1, 576 + 27 * 7 * 64 + 16),
+        (P4, "CONV_2D", [IMAGE, (64, 1, 1, 64), IMAGE], 1, 4096 + 16 * 64 + 32),
+        (P4, "CONV_2D", [IMAGE, (64, 3, 3, 64), IMAGE], 1, 256 + 576 + 32),
+        (P4, "DEPTHWISE_CONV_2D", [IMAGE, (1, 3, 3, 64), IMAGE], 1, None),
+    ],
+)
+def test_scratch_of_optimized_kernels(
+    built_with: frozenset[str], op: str, shapes: list[tuple[int, ...]], stride: int, scratch: int | None
+) -> None:
+    """Worked out by hand from what the libraries' functions say of these shapes."""
+    given, weights, output = shapes
+    tensors = [
+        Tensor("x", given, "int8", 0.5),
+        Tensor("w", weights, "int8", 0.5, data=np.ones(weights, np.int8)),
+        Tensor("y", output, "int8", 0.5),
+    ]
+    settings = {"padding": 0, "strideH": stride, "strideW": stride, "dilationHFactor": 1, "dilationWFactor": 1}
+    options = "Conv2DOptions" if op == "CONV_2D" else "DepthwiseConv2DOptions"
+    model = canonicalize(flatbuffer(Model("m", tensors, [Op(op, options, (0, 1), (2,), settings)], (0,), (2,), 0)))
+    found = [
+        request.bytes
+        for request in requests(model.graph.operators[0], Layout(4, 1, built_with))
+        if isinstance(request, Scratch)
+    ]
+    assert found == ([] if scratch is None else [scratch])
+
+
+def test_each_target_computes_every_model() -> None:
+    """A chip needs less than the host with reference kernels, whatever the model, and no less with a library."""
+    for name, source in one_operator_models().items():
+        model = canonicalize(source)
+        host = compute_arena(model, HOST).bytes
+        assert host
+        for target in targets().values():
+            needs = [compute_arena(model, layout).bytes or 0 for layout in target.layouts.values()]
+            assert 0 < needs[0] <= host, (name, target.name)
+            assert needs[0] <= needs[-1] or name.startswith("TRANSPOSE_CONV int8"), (name, target.name)
+            assert arena_on(model, target, None).bytes == max(needs)

@@ -94,7 +94,13 @@ def test_a_model_that_was_worked_out_by_hand(tflm_build: Run, tmp_path: Path) ->
     assert (result.returncode, result.stderr) == (0, "")
     flash = describe(str(tmp_path / "branch.tflite"), check_files=True).bytes
     expected = BRANCH.replace("BYTES", f"{flash:,}").replace("SOURCE", f"{len(data):,}")
-    assert [line.split() for line in result.stdout.splitlines()] == [line.split() for line in expected.splitlines()]
+    shown, title, arenas = result.stdout.partition("\narena by target\n")
+    assert [line.split() for line in shown.splitlines()] == [line.split() for line in expected.splitlines()]
+    assert title
+    sizes = {tuple(line.split()[:2]): line.split()[2] for line in arenas.splitlines()[1:-1]}
+    assert list(sizes)[::4] == [("cortex-m0", "reference"), ("cortex-m55", "reference"), ("esp32p4", "reference")]
+    assert sizes["cortex-m0", "reference"] == sizes["cortex-m55", "reference"]
+    assert int(sizes["cortex-m55", "cmsis-nn"].replace(",", "")) > int(sizes["cortex-m4", "cmsis-nn"].replace(",", ""))
 
 
 def test_a_manifest_and_its_source_give_the_same_rows(tflm_build: Run, tmp_path: Path) -> None:

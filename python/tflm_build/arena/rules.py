@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
 
+from tflm_build.arena import cmsis_nn, esp_nn
 from tflm_build.arena.layout import Layout
 from tflm_build.model.graph import Operand, Operator
 
@@ -62,6 +63,10 @@ def requests(operator: Operator, layout: Layout) -> Iterator[Request]:
             operands = {"i": operator.inputs, "o": operator.outputs}[word[0]]
             chosen = operands if word[1] == "*" else operands[int(word[1]) :][:1]
             yield from (Temporary(operand) for operand in chosen if operand is not None)
+    for library, extra_bytes in (("cmsis-nn", cmsis_nn.extra_bytes), ("esp-nn", esp_nn.extra_bytes)):
+        if library in layout.built_with:
+            for size, stays in extra_bytes(operator, layout):
+                yield Persistent(size) if stays else Scratch(size)
 
 
 def _other_inputs(operator: Operator, _layout: Layout) -> Iterator[Request]:
@@ -163,11 +168,14 @@ def _lstm(operator: Operator, _layout: Layout) -> Iterator[Request]:
         yield from [Scratch(_bytes(cell_state))] * 4
 
 
-def _transpose_conv(operator: Operator, _layout: Layout) -> Iterator[Request]:
+def _transpose_conv(operator: Operator, layout: Layout) -> Iterator[Request]:
     output = operator.outputs[0]
     if operator.reads[2].type == "float32":
         return
-    yield Scratch(output.elements * (8 if output.type == "int16" else 4))
+    if "cmsis-nn" in layout.built_with and output.type == "int8":
+        yield from (Scratch(size) for size in cmsis_nn.transpose_conv_bytes(operator, layout))
+    else:
+        yield Scratch(output.elements * (8 if output.type == "int16" else 4))
     for operand in (operator.reads[2], *operator.reads[1:2], *operator.reads[3:4], output):
         yield Temporary(operand)
     if output.type == "int16" and operator.reads[3:4] and operator.reads[3].type == "int16":

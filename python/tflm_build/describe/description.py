@@ -7,7 +7,7 @@ from typing import Any
 from tflm_build.manifest.records import read_record
 from tflm_build.model.values import Layer, Part, Shrinkage, State, Tensor
 
-__all__ = ["Accuracy", "Arena", "Built", "Description", "Op", "read_description"]
+__all__ = ["Accuracy", "Arena", "ArenaOnTarget", "Built", "Description", "Op", "read_description"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,15 @@ class Op:
 
 
 @dataclass(frozen=True)
+class ArenaOnTarget:
+    """The arena as computed for a chip and its library of kernels, in bytes; with those for the interpreter itself."""
+
+    target: str
+    kernels: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Arena:
     """Memory that was measured, in bytes; the fields are those of the manifest."""
 
@@ -36,6 +45,7 @@ class Arena:
     tail: int
     planned: bool
     lower_bound: int | None
+    targets: tuple[ArenaOnTarget, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ class Description:
         shrinkage: what shrinking without loss brings, or brought.
         structure: every byte of it, by kind.
         refusal: why it cannot be compiled for TFLM; None: no reason is known.
+        arenas: what it needs on several kinds of chips; none where that cannot be computed.
         built: None where nothing was built.
     """
 
@@ -97,6 +108,7 @@ class Description:
     shrinkage: Shrinkage
     structure: tuple[Part, ...]
     refusal: str | None
+    arenas: tuple[ArenaOnTarget, ...]
     built: Built | None
 
     @property
@@ -144,7 +156,9 @@ class _Content:
     state: State | None = None
 
 
-def read_description(content: dict[str, Any], *, refusal: str | None, built: Built | None) -> Description:
+def read_description(
+    content: dict[str, Any], *, refusal: str | None, arenas: tuple[ArenaOnTarget, ...], built: Built | None
+) -> Description:
     """Describe a manifest, or what would go into one.
 
     Raises:
@@ -168,5 +182,6 @@ def read_description(content: dict[str, Any], *, refusal: str | None, built: Bui
         shrinkage=read.shrink,
         structure=read.structure,
         refusal=refusal,
+        arenas=arenas,
         built=built,
     )

@@ -23,7 +23,8 @@ def describe_manifest(path: Path, *, check_files: bool) -> Description:
     """
     content = read_content(path)
     try:
-        description = read_description(content, refusal=None, built=read_record(Built, content))
+        built = read_record(Built, content)
+        description = read_description(content, refusal=None, arenas=built.arena.targets, built=built)
     except ValueError as error:
         msg = f"MODEL '{path}' is damaged: {error}; convert the model again"
         raise TflmBuildError(msg) from error

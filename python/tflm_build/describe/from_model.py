@@ -3,7 +3,8 @@
 
 from pathlib import Path
 
-from tflm_build.describe.description import Description, read_description
+from tflm_build.arena.targets import arenas_by_target
+from tflm_build.describe.description import ArenaOnTarget, Description, read_description
 from tflm_build.errors import TflmBuildError
 from tflm_build.manifest.schema import describe_model
 from tflm_build.model.graph import Graph
@@ -16,6 +17,7 @@ from tflm_build.options import Options
 from tflm_build.passes.shrink import describe_shrinking, shrink_model
 from tflm_build.source.read import Source, read_source
 from tflm_build.stages.convert import convert, open_flatbuffer
+from tflm_build.stages.measure import INTERPRETER_SIZE
 
 __all__ = ["describe_source"]
 
@@ -46,7 +48,10 @@ def describe_source(path: str) -> Description:
             find_state(graph),
         ),
     }
-    return read_description(content, refusal=_refusal(graph), built=None)
+    arenas = tuple(
+        ArenaOnTarget(each.target, each.kernels, each.bytes + INTERPRETER_SIZE) for each in arenas_by_target(model)
+    )
+    return read_description(content, refusal=_refusal(graph), arenas=arenas, built=None)
 
 
 def _convert(source: Source) -> Model:

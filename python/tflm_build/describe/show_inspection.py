@@ -18,6 +18,8 @@ __all__ = ["show_inspection"]
 
 _UNKNOWN: Final = "?"
 _TITLE: Final = "estimate"
+_ARENAS: Final = "arena by target"
+_ARENAS_NOTE: Final = "computed; the scratch memory of optimized kernels by their libraries' formulas of 2026"
 _NOTE: Final = "MACs of this model times published cycles per MAC of int8 models; ops without MACs are not in it"
 
 
@@ -43,6 +45,10 @@ def show_inspection(
         parts = [(part.what, f"{part.count:,}", f"{part.bytes:,}") for part in description.structure]
         total = ("total", "", f"{description.bytes:,}")
         show_table(("what", "count", "B"), parts, left=("what",), total=total, title="structure")
+    if description.arenas:
+        sys.stdout.write("\n")
+        rows = [(each.target, each.kernels, f"{each.size:,}") for each in description.arenas]
+        show_table(("target", "kernels", "arena B"), rows, left=("target", "kernels"), title=_ARENAS, note=_ARENAS_NOTE)
     if estimate is not None:
         sys.stdout.write("\n")
         rows_of_two = list(_estimated(description, estimate))

@@ -90,6 +90,10 @@ def manifest(
             "size": arranged.measured.arena_size,
             "head": arranged.measured.head,
             "tail": arranged.measured.tail,
+            "targets": [
+                {"target": each.target, "kernels": each.kernels, "size": each.bytes + INTERPRETER_SIZE}
+                for each in arranged.targets
+            ],
             "planned": arranged.planned,
             "smallest_unplanned": arranged.arena_unplanned,
             "lower_bound": arranged.lower_bound,

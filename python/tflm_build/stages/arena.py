@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tflm_build.arena.targets import OnTarget, arenas_by_target
 from tflm_build.arrays import same_answers
 from tflm_build.model.lifetimes import Block
 from tflm_build.model.model import Model
@@ -26,6 +27,7 @@ class PlannedModel:
         arena_unplanned: bytes of the smallest arena without our plan.
         lower_bound: bytes of activations that live at once; None where that is not known.
         greedy_head: bytes that TFLM's own planner takes for activations; None likewise.
+        targets: what it needs on several kinds of chips, as computed.
         peak: the tensors that live at the fullest moment: the layer that writes each, and its bytes, largest first.
     """
 
@@ -35,6 +37,7 @@ class PlannedModel:
     arena_unplanned: int
     lower_bound: int | None
     greedy_head: int | None
+    targets: tuple[OnTarget, ...]
     peak: tuple[tuple[str, int], ...]
 
 
@@ -62,6 +65,7 @@ def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedM
         arena_unplanned=unplanned.smallest_arena,
         lower_bound=None if blocks is None else lower_bound(blocks),
         greedy_head=None if blocks is None else greedy_head(blocks),
+        targets=arenas_by_target(model),
         peak=() if blocks is None else _peak(blocks, model),
     )
 

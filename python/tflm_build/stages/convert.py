@@ -23,7 +23,7 @@ from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.rewrite import rewrite_model
 
-__all__ = ["Converted", "convert", "open_flatbuffer"]
+__all__ = ["Change", "Converted", "convert", "open_flatbuffer"]
 
 _INTEGERS: Final = {"int8": "int8", "int16x8": "int16"}
 

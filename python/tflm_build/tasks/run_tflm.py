@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a model on the TFLM interpreter, in a child process, and find the smallest arena that it works in.
 
-Where its size was computed, two runs show that it is right: in an arena of that size the model works, and in one that
+Where its size was computed, few runs show that it is right: in an arena of that size the model works, and in one that
 is smaller TFLM's allocations fail. Else, and where they show otherwise, it is bisected for.
 
 TFLM may kill its process on a damaged model or in an arena that is too small, so every attempt is a fork of the child.
@@ -44,9 +44,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             accept.
 
     Returns:
-        `arena`: bytes, the smallest that allocates, invokes and answers the same: what was computed, if that is right;
-        `head` and `tail`: bytes of it that activations share, and that are kept from allocation on; `outputs`: per
-        output an array (vectors, *shape), computed in an arena of that size; `versions` of the interpreter.
+        `arena`: bytes, the smallest that allocates, invokes and answers the same; `head` and `tail`: bytes of it that
+        activations share, and that are kept from allocation on; `outputs`: per output an array
+        (vectors, *shape), computed in an arena of that size; `versions` of the interpreter.
 
     Raises:
         TflmBuildError: TFLM refuses the model, is killed by it, needs more than 256 MiB, or answers otherwise in an
@@ -76,28 +76,36 @@ _Found = tuple[int, list[Array], tuple[int, int]]  # the arena, what it answers 
 
 
 def _as_computed(model: _Model, inputs: Sequence[Array], computed: int, floor: int) -> _Found | None:
-    """Show that the arena's size is as it was computed; None where it is not, or none was."""
-    outputs = _attempt(model, computed, inputs, PATTERNS[0]) if computed else None
-    if outputs is None:
+    """Show that the arena's size is as it was computed; None where it is not, or none was.
+
+    Between the floor and what was computed, only trying tells.
+    """
+    first = [array[:1] for array in inputs]
+    roomy = next((size for size in SIZES if size > computed), computed)
+    expected = _attempt(model, roomy, first, PATTERNS[1]) if computed else None
+    if expected is None:
+        return None
+    smallest = _bisect(model, first, expected, floor // _STEP - 1, computed // _STEP)
+    outputs = _attempt(model, smallest, inputs, PATTERNS[0])
+    if outputs is None or not same_answers(expected, [output[:1] for output in outputs]):
         return None
     parts = _allocations()
-    roomy = next((size for size in SIZES if size > computed), computed)
-    other = _attempt(model, roomy, [array[:1] for array in inputs], PATTERNS[1])
-    if other is None or not same_answers(other, [output[:1] for output in outputs]):
+    if smallest == floor and _attempt(model, floor - _STEP, first, PATTERNS[1]) is not None:
         return None
-    if _attempt(model, floor - _STEP, [array[:1] for array in inputs], PATTERNS[1]) is not None:
-        return None
-    return computed, outputs, parts
+    return smallest, outputs, parts
 
 
 def _measured(model: _Model, inputs: Sequence[Array]) -> _Found:
-    """Bisect for the smallest arena, and run all inputs in it."""
+    """Find the smallest arena, with nothing known of it, and run all inputs in it."""
     first = [array[:1] for array in inputs]
     roomy, expected = _roomy(model, first)
     other = _attempt(model, roomy, first, PATTERNS[1])
     if other is None or not same_answers(other, expected):
         _refuse_stale(model, first)
-    smallest = _bisect(model, first, expected, roomy // _STEP)
+    low, high = 0, 64
+    while high < roomy // _STEP and not _works(model, high, first, expected):
+        low, high = high, 2 * high
+    smallest = _bisect(model, first, expected, low, high)
     outputs = _attempt(model, smallest, inputs, PATTERNS[0])
     if outputs is None:
         msg = f"TFLM answers the first golden input but not all of them: {words()}"
@@ -127,26 +135,21 @@ def _refuse_stale(model: _Model, inputs: Sequence[Array]) -> None:
     raise TflmBuildError(msg)
 
 
-def _bisect(model: _Model, inputs: Sequence[Array], expected: Sequence[Array], most: int) -> int:
-    """Return the smallest arena, in bytes, in which the model gives the expected outputs; `most` steps are enough."""
-    attempts = 0
-
-    def works(steps: int) -> bool:
-        nonlocal attempts
-        attempts += 1  # each in memory that is filled otherwise
-        outputs = _attempt(model, steps * _STEP, inputs, PATTERNS[attempts % len(PATTERNS)])
-        return outputs is not None and same_answers(outputs, expected)
-
-    low, high = 0, 64  # low fails, high works
-    while high < most and not works(high):
-        low, high = high, 2 * high
+def _bisect(model: _Model, inputs: Sequence[Array], expected: Sequence[Array], low: int, high: int) -> int:
+    """Return the smallest arena, in bytes, in which the model gives the expected outputs; low fails, high works."""
     while high - low > 1:
         middle = (low + high) // 2
-        if works(middle):
+        if _works(model, middle, inputs, expected):
             high = middle
         else:
             low = middle
     return high * _STEP
+
+
+def _works(model: _Model, steps: int, inputs: Sequence[Array], expected: Sequence[Array]) -> bool:
+    """Say whether the model gives the expected outputs in an arena; memory is filled otherwise from size to size."""
+    outputs = _attempt(model, steps * _STEP, inputs, PATTERNS[steps % len(PATTERNS)])
+    return outputs is not None and same_answers(outputs, expected)
 
 
 def _attempt(model: _Model, arena: int, inputs: Sequence[Array], pattern: int) -> list[Array] | None:

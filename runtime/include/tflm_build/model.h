@@ -133,7 +133,7 @@ typedef struct tflm_model {
   size_t data_size;
   /** CRC-32 (IEEE 802.3) of the data */
   uint32_t data_crc32;
-  /** bytes that an arena needs on a 64-bit host: no 32-bit target needs more */
+  /** bytes that an arena needs on a 64-bit host; a 32-bit target needs less with the same kernels */
   size_t arena_size;
   /** `input_count` of them */
   const tflm_tensor *inputs;

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Know the processors and libraries of kernels that an arena can be computed for."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from tflm_build.arena.layout import HOST, Layout
+from tflm_build.arena.replay import ComputedArena, compute_arena
+from tflm_build.model.model import Model
+
+__all__ = ["HOST_TARGET", "REFERENCE", "OnTarget", "Target", "arena_on", "arenas_by_target", "targets"]
+
+REFERENCE: Final = "reference"
+HOST_TARGET: Final = "host"
+
+_KINDS: Final = ("cortex-m0", "cortex-m4", "cortex-m55", "esp32s3", "esp32p4", "riscv32")
+"""Targets that differ in what they need: all others need as much as one of them, or nearly."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor.
+
+    Attributes:
+        name: as users name it.
+        layouts: what decides the sizes, by library of kernels; the reference kernels are first.
+    """
+
+    name: str
+    layouts: dict[str, Layout]
+
+
+@dataclass(frozen=True)
+class OnTarget:
+    """What a model needs on a target.
+
+    Attributes:
+        target: the processor.
+        kernels: the library of kernels.
+        bytes: of the arena, without those for the interpreter itself.
+    """
+
+    target: str
+    kernels: str
+    bytes: int
+
+
+@cache
+def targets() -> dict[str, Target]:
+    """Return the targets, by name."""
+    table = resources.files("tflm_build.arena").joinpath("targets.tsv").read_text("utf-8")
+    found = {HOST_TARGET: Target(HOST_TARGET, {REFERENCE: HOST})}
+    for name, enumeration, library, extension in (
+        line.split("\t") for line in table.splitlines() if not line.startswith("#")
+    ):
+        layouts = {REFERENCE: Layout(4, int(enumeration))}
+        if library != "-":
+            layouts[library] = Layout(4, int(enumeration), frozenset({library, extension}))
+        found[name] = Target(name, layouts)
+    return found
+
+
+def arena_on(model: Model, target: Target, kernels: str | None) -> ComputedArena:
+    """Return what TFLM needs on a target.
+
+    Args:
+        model: canonical.
+        target: the processor.
+        kernels: the library; None: the one that needs most.
+    """
+    layouts = target.layouts.values() if kernels is None else [target.layouts[kernels]]
+    return max((compute_arena(model, layout) for layout in layouts), key=lambda arena: arena.bytes or 0)
+
+
+def arenas_by_target(model: Model) -> tuple[OnTarget, ...]:
+    """Return what a canonical model needs on several kinds of chips; nothing where an op has no rule."""
+    rows = ((name, kernels, layout) for name in _KINDS for kernels, layout in targets()[name].layouts.items())
+    needs = ((name, kernels, compute_arena(model, layout).bytes) for name, kernels, layout in rows)
+    return tuple(OnTarget(name, kernels, size) for name, kernels, size in needs if size is not None)
