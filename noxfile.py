@@ -6,7 +6,7 @@ import sys
 
 import nox
 
-__all__ = ["bazel7", "bench", "demo", "docs", "lint", "tests"]
+__all__ = ["bazel7", "bench", "demo", "docs", "keras_layers", "lint", "tests"]
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "none"
@@ -46,6 +46,12 @@ def bench(session: nox.Session) -> None:
 def bazel7(session: nox.Session) -> None:
     """Try Debian sid's Bazel, 7 or newer, in a chroot; as root, some minutes. An argument is the chroot's folder."""
     session.run("scripts/bazel7", *session.posargs)
+
+
+@nox.session
+def keras_layers(session: nox.Session) -> None:
+    """Build every layer of Keras in every quantization, and compare with the table; half an hour. See --help of it."""
+    session.run("scripts/keras_layers.py", *(session.posargs or ["--check"]))
 
 
 @nox.session

@@ -4,13 +4,15 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError, first_line
+from tflm_build.model.change import Change
 from tflm_build.model.flatbuffer import load
+from tflm_build.passes.rewrite import spell_for_quantizer
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 from tflm_build.tasks.call_function import imported_files
 from tflm_build.tasks.load_model import Input, Loaded, load_model
@@ -20,19 +22,29 @@ __all__ = ["run"]
 _LOOPS: Final = frozenset({"While", "StatelessWhile"})
 
 
+class _Kept(NamedTuple):
+    """The float model that is quantized: as the converter wrote it, and as the quantizer gets it."""
+
+    flatbuffer: bytes
+    spelled: bytes
+    changes: tuple[Change, ...]
+
+
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Load a model, convert it at batch 1, quantize it, and let the float model answer the samples.
 
     Args:
         request: `kind` and `path` of the source; `paths` and `copy.N` of its files, as they were judged;
-            `quantize`, `io_type` and `unsafe_deserialize` as in options.py; the messages of Samples.
+            `quantize`, `io_type` and `unsafe_deserialize` as in options.py; `spell`: whether the quantizer may be given
+            other ops than the converter wrote; the messages of Samples.
 
     Returns:
-        `flatbuffer`; `float_flatbuffer`: what it was quantized from, where that is known; `inputs` and `outputs`: names
-        in the order of the flatbuffer; `samples`: per input an array (samples, *shape), and `float_outputs`: what the
-        float model answers; `labels` if the test data has some;
-        `versions` of the tools used; `notes` for the user; `calibration`: what the calibration data is like; `files`
-        that a function imported from its own folder.
+        `flatbuffer`; `float_flatbuffer`: what it was quantized from, where that is known; `unspelled`: what that was
+        before it was spelled for the quantizer, and `changes`: [kind, layer, before, after] of each; `inputs` and
+        `outputs`: names in the order of the flatbuffer; `samples`: per input an array (samples, *shape), and
+        `float_outputs`: what the float model answers; `labels` if the test data has some; `versions` of the tools
+        used; `notes` for the user; `calibration`: what the calibration data is like; `files` that a function imported
+        from its own folder.
     """
     try:
         import tensorflow as tf
@@ -48,7 +60,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     calibration = _bind(request, "CALIBRATION", model.inputs)
     test_data = _bind(request, "TEST_DATA", model.inputs)
     notes = [*model.notes, *(note for data in (calibration, test_data) if data is not None for note in data.notes)]
-    flatbuffer, float_flatbuffer = _convert(tf, model, request, calibration)
+    flatbuffer, kept = _convert(tf, model, request, calibration)
     inputs, outputs = _flatbuffer_order(flatbuffer, model)
     answer: dict[str, Any] = {
         "flatbuffer": flatbuffer,
@@ -58,8 +70,11 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "notes": notes,
         "calibration": None if calibration is None else describe(calibration, model.inputs),
     }
-    if float_flatbuffer is not None:
-        answer["float_flatbuffer"] = float_flatbuffer
+    if kept is not None:
+        answer["float_flatbuffer"] = kept.spelled
+    if kept is not None and kept.changes:
+        answer["unspelled"] = kept.flatbuffer
+        answer["changes"] = [[each.kind, each.layer, each.before, each.after] for each in kept.changes]
     if request["kind"] == "function":
         answer["files"] = imported_files(Path(request["path"]).parent)
     chosen = choose(test_data, calibration)
@@ -106,14 +121,14 @@ def _predict(model: Loaded, samples: Sequence[Array]) -> list[Array]:
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound | None) -> tuple[bytes, bytes | None]:
+def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound | None) -> tuple[bytes, _Kept | None]:
     """Convert with TensorFlow's converter; with calibration data, to integers only.
 
     Returns:
         The model; and the float model that the converter quantized.
     """
     converter = tf.lite.TFLiteConverter.from_concrete_functions([model.function])
-    kept: list[bytes] = []
+    kept: list[_Kept] = []
     quantize = request["quantize"]
     if quantize != "none" and calibration is not None:
         _refuse_loops(model)
@@ -132,19 +147,20 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
         if request["io_type"] == "auto":
             integer = tf.int8 if quantize == "int8" else tf.int16
             converter.inference_input_type = converter.inference_output_type = integer
-        _keep_float_model(converter, kept)
+        _keep_float_model(converter, quantize if request["spell"] else "none", kept)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return bytes(converter.convert()), kept[-1] if kept else None
     except Exception as error:
-        reason = next((line for line in str(error).splitlines() if "error:" in line), first_line(error))
+        told = (line.partition("error: ")[2] for line in str(error).splitlines() if "error: " in line)
+        reason = next(told, first_line(error))
         msg = f"TensorFlow cannot convert this model: {reason}; replace that layer by ops that TFLite has"
         raise TflmBuildError(msg) from error
 
 
-def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
-    """Let a converter hand out the float model that it makes on the way: making it again would take as long.
+def _keep_float_model(converter: Any, quantization: str, kept: list[_Kept]) -> None:
+    """Let a converter hand out the float model that it makes on the way, and spell it for the quantizer.
 
     The step has no public name. A TensorFlow that has another one hands out nothing.
     """
@@ -153,8 +169,8 @@ def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
         return
 
     def keep_and_quantize(model: Any, *arguments: Any, **keywords: Any) -> Any:
-        kept.append(bytes(model))
-        return quantize(model, *arguments, **keywords)
+        kept.append(_Kept(bytes(model), *spell_for_quantizer(bytes(model), quantization)))
+        return quantize(kept[-1].spelled, *arguments, **keywords)
 
     converter._quantize = keep_and_quantize  # noqa: SLF001
 
