@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-__all__ = ["bazel7", "bench", "demo", "docs", "lint", "tests", "versions"]
+__all__ = ["bazel7", "bench", "demo", "docs", "keras_layers", "lint", "tests", "versions"]
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "none"
@@ -79,6 +79,12 @@ def versions(session: nox.Session, end: str) -> None:
     install(requirements=[*(line for line in needed if "litert" not in line), *extras["quantizer"]])
     session.run("python", "-m", "tflm_build.versions", env={"PYTHONPATH": "python"})
     convert("quantized", folder / "real.tflite", *int8)
+
+
+@nox.session
+def keras_layers(session: nox.Session) -> None:
+    """Build every layer of Keras in every quantization, and compare with the table; half an hour. See --help of it."""
+    session.run("scripts/keras_layers.py", *(session.posargs or ["--check"]))
 
 
 @nox.session

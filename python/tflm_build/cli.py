@@ -307,6 +307,21 @@ def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose
 
 
 @_command.command()
+@click.argument("layers", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def ops(*, layers: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+    """Show which layers of Keras build in which quantization, and the ops of TFLM that they become.
+
+    LAYERS are classes of keras.layers; default: all.
+    """
+    from tflm_build.describe.keras_layers import show_keras_layers
+
+    with one_line_errors("ops", verbose=verbose):
+        show_keras_layers(layers, as_json=as_json)
+
+
+@_command.command()
 @click.argument("source", type=Path)
 @click.option(
     "-o", "--output", type=Path, metavar="FILE",

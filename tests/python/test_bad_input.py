@@ -53,6 +53,13 @@ def hybrid(folder: Path, activations: str = "float32") -> list[str]:
     return source(folder, "m.tflite", flatbuffer(model))
 
 
+def halves(folder: Path) -> list[str]:
+    """Compute with numbers of 16 bits."""
+    tensors = [Tensor("x", (1, 4), "float32"), Tensor("half", (1, 4), "float16"), Tensor("y", (1, 4), "float32")]
+    ops = [Op("CAST", "CastOptions", (0,), (1,)), Op("CAST", "CastOptions", (1,), (2,))]
+    return source(folder, "m.tflite", flatbuffer(Model("halves", tensors, ops, (0,), (2,), 0)))
+
+
 def lost_weights(folder: Path) -> list[str]:
     """Read a variable that nothing writes: what is left of a SavedModel whose variables were not tracked."""
     tensors = [
@@ -190,9 +197,9 @@ CASES: dict[str, tuple[Case, str]] = {
         lambda tmp, _: lost_weights(tmp),
         r"layer 'value' \(READ_VARIABLE\) reads what nothing writes: the weights were lost; export with Keras'",
     ),
-    "float16 weights": (
-        lambda _, models: ["--src", str(models / "float16.tflite")],
-        r"layer '.*' \(DEQUANTIZE\) has float16 weights, which TFLM cannot run",
+    "computed in float16": (
+        lambda tmp, _: halves(tmp),
+        r"layer 'half' \(CAST\) has float16 weights, which TFLM cannot run",
     ),
     "quantized otherwise": (
         lambda tmp, _: [*hybrid(tmp, "int8"), "--quantize", "int16x8"],

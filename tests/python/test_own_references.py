@@ -11,6 +11,7 @@ from support.interpreters import Array, litert_outputs, tflm_outputs
 from tflm_build.model.flatbuffer import load, store
 from tflm_build.model.fully_connected import read_fully_connected
 from tflm_build.model.graph import Operator
+from tflm_build.model.reciprocal_root import read_reciprocal_root
 from tflm_build.model.svdf import read_svdf
 from tflm_build.passes.canonical import canonicalize
 
@@ -173,3 +174,17 @@ def test_svdf_without_a_scale_or_options_is_left_to_litert(place: int) -> None:
 
 def test_svdf_with_int16_state_is_left_to_litert() -> None:
     assert read_svdf(first_operator(svdf("int16", np.random.RandomState(0)))) is None
+
+
+def test_reciprocal_roots_are_at_most_three_steps_from_tflm() -> None:
+    generator, differences = np.random.RandomState(0), []
+    for first in generator.randint(1, 30000, 10):
+        elements = np.append(0, np.unique(generator.randint(first, 1 << 15, 2000)))[None].astype(np.int16)
+        scale = float(np.float32(10 ** generator.uniform(-6, -1)))
+        target = float(np.float32((scale * elements[0, 1]) ** -0.5 / 32767))
+        tensors = [Tensor("x", elements.shape, "int16", scale), Tensor("y", elements.shape, "int16", target)]
+        model = flatbuffer(Model("rsqrt", tensors, [Op("RSQRT", "", (0,), (1,))], (0,), (1,), 0))
+        layer = read_reciprocal_root(first_operator(model))
+        assert layer is not None
+        differences.append(np.abs(layer.answer(elements) - tflm_outputs(model, [elements])[0]).max())
+    assert 1 < max(differences) <= 3

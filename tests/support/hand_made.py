@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TYPES = {
-    "float32": 0, "int32": 2, "int64": 4, "string": 5, "bool": 6, "int16": 7, "int8": 9, "resource": 13, "uint32": 15,
-    "int4": 17,
+    "float32": 0, "float16": 1, "int32": 2, "int64": 4, "string": 5, "bool": 6, "int16": 7, "int8": 9, "resource": 13,
+    "uint32": 15, "int4": 17,
 }  # fmt: skip
 
 schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")

@@ -16,6 +16,15 @@ import tf_keras
 from keras import layers, ops
 
 
+def save_lacking(folder: Path) -> None:
+    """Save layers that become ops that TFLM lacks, and, in int16x8, the quantizer."""
+    inputs = keras.Input((6,), dtype="int32", name="words")
+    x = layers.UpSampling1D(2)(layers.Embedding(20, 4)(inputs))
+    keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))).save(folder / "embedding.keras")
+    inputs = keras.Input((6, 4), name="x")
+    keras.Model(inputs, layers.Dense(2)(layers.LayerNormalization()(inputs))).save(folder / "normalized.keras")
+
+
 def main(folder: Path) -> None:
     keras.utils.set_random_seed(7)
 
@@ -48,6 +57,8 @@ def main(folder: Path) -> None:
 
     inputs = keras.Input(batch_shape=(1, 3, 4), name="sequence")
     keras.Model(inputs, layers.Dense(2)(layers.LSTM(5, stateful=True)(inputs))).save(folder / "stateful.keras")
+
+    save_lacking(folder)
 
     # One model, in every format that holds a trained model; a classifier, so that there is a largest output.
     inputs = keras.Input((8,), name="features")

@@ -11,6 +11,7 @@ from typing import Any
 
 from tflm_build.emit.shipment import Shipment
 from tflm_build.manifest.schema import SCHEMA_VERSION, describe_model
+from tflm_build.model.change import Change
 from tflm_build.model.ops import UsedOp
 from tflm_build.model.weights import Weights
 from tflm_build.options import Options
@@ -18,7 +19,7 @@ from tflm_build.source.read import Source
 from tflm_build.source.samples import Samples
 from tflm_build.stages.accuracy import Accuracy, WorstSample
 from tflm_build.stages.activations import Activation
-from tflm_build.stages.convert import Change, Converted
+from tflm_build.stages.convert import Converted
 from tflm_build.stages.measure import INTERPRETER_SIZE
 from tflm_build.stages.prove_layers import LayerProof
 

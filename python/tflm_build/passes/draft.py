@@ -3,7 +3,8 @@
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from typing import Any
+from math import prod
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,6 +13,15 @@ from tflm_build.model.flatbuffer import indices, op_name, schema, store, tensor_
 from tflm_build.model.types import TYPES
 
 __all__ = ["Draft"]
+
+_OPTIONS: Final = {
+    "MAX_POOL_2D": "Pool2DOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+    "REDUCE_ALL": "ReducerOptions",
+    "SUM": "ReducerOptions",
+}
+"""The schema's name of an op's options, where it is not the op's own."""
 
 
 class Draft:
@@ -70,7 +80,10 @@ class Draft:
     def value(self, index: int) -> Array | None:
         """Return a constant; None for an activation, and for elements that numpy lacks."""
         data, dtype = self._data(index), getattr(TYPES.get(self.type(index)), "dtype", None)
-        return None if data is None or dtype is None else np.frombuffer(bytes(data), dtype).reshape(self.shape(index))
+        shape = self.shape(index)
+        if data is None or dtype is None or len(data) != prod(shape) * dtype.itemsize:
+            return None
+        return np.frombuffer(bytes(data), dtype).reshape(shape)
 
     def constant(self, index: int) -> bool:
         """Say whether the model holds a tensor's elements."""
@@ -121,7 +134,7 @@ class Draft:
             name: of the layer that writes it: what the tensor is called.
         """
         tensor = copy(self.tensor(like))
-        tensor.shape, tensor.name, tensor.buffer = np.array(shape, np.int32), name.encode(), 0
+        tensor.shape, tensor.name, tensor.buffer = np.array(shape, np.int32), self._part_of(name), 0
         tensor.shapeSignature, tensor.isVariable = None, False
         return self._add(tensor)
 
@@ -137,9 +150,13 @@ class Draft:
     def new_plain(self, shape: Sequence[int], kind: str, name: str) -> int:
         """Add an activation that is not quantized."""
         tensor = schema.TensorT()
-        tensor.type, tensor.name = getattr(schema.TensorType, kind.upper()), name.encode()
+        tensor.type, tensor.name = getattr(schema.TensorType, kind.upper()), self._part_of(name)
         tensor.shape, tensor.hasRank = np.array(shape, np.int32), not len(shape)
         return self._add(tensor)
+
+    def _part_of(self, name: str) -> bytes:
+        """Return a name of its own for a tensor within a layer."""
+        return f"{name}/{len(self._subgraph.tensors)}".encode()
 
     def _add(self, tensor: Any) -> int:
         """Add a tensor."""
@@ -158,16 +175,25 @@ class Draft:
         operator = schema.OperatorT()
         operator.opcodeIndex = place
         operator.inputs, operator.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
-        kind = op.title().replace("_", "") + "Options"
+        kind = _OPTIONS.get(op, op.title().replace("_", "") + "Options")
         if hasattr(schema.BuiltinOptions, kind):
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
             operator.builtinOptions = getattr(schema, f"{kind}T")()
             vars(operator.builtinOptions).update(options)
         return operator
 
+    def option(self, operator: Any, name: str) -> int:
+        """Return a number of an operator's options; 0, as TFLM takes it, where it has none of that name."""
+        return int(getattr(operator.builtinOptions, name, 0))
+
     def fused(self, operator: Any) -> bool:
         """Say whether an operator applies an activation function to what it writes."""
-        return getattr(operator.builtinOptions, "fusedActivationFunction", 0) != 0
+        return self.option(operator, "fusedActivationFunction") != 0
+
+    def given(self, operator: Any, count: int) -> tuple[list[int], list[int]] | None:
+        """Return an operator's inputs and outputs; None where it has other numbers of them than its op should."""
+        read, written = indices(operator.inputs), indices(operator.outputs)
+        return (read, written) if len(read) == count and len(written) == 1 and -1 not in read else None
 
     def replace(self, operator: Any, others: Iterable[Any]) -> None:
         """Put operators in the place of one."""

@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from tflm_build.arrays import Array
+from tflm_build.model.change import Change
 from tflm_build.model.flatbuffer import indices
 from tflm_build.model.ops import kernels
 from tflm_build.model.types import TYPES, bytes_of
-from tflm_build.passes.change import Change
 from tflm_build.passes.draft import Draft
 from tflm_build.passes.identities import layer_name
 
@@ -40,8 +40,8 @@ def fold(draft: Draft, evaluate: Evaluate) -> list[Change]:
     if not wanted:
         return changes
     answers = evaluate(draft.cut(folded, (), wanted))
-    if answers is None:
-        return changes
+    if answers is None or [answer.shape for answer in answers] != [draft.shape(place) for place in wanted]:
+        return changes  # sizes that a file leaves to the interpreter are not for a constant
     for place, values in zip(wanted, answers, strict=True):
         draft.hold(place, values)
     draft.operators = [operator for operator in draft.operators if id(operator) not in ours]

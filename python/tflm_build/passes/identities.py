@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from tflm_build.model.change import Proposal
 from tflm_build.model.flatbuffer import indices
-from tflm_build.passes.change import Proposal
 from tflm_build.passes.draft import Draft
 
 __all__ = ["layer_name", "propose_identity", "reshaped"]
@@ -19,14 +19,14 @@ _RESHAPES: Final = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 def propose_identity(draft: Draft, operator: Any) -> Proposal | None:
     """Return what an operator can be left out for, or replaced by, because it moves or changes nothing."""
     op, read, written = draft.op(operator), indices(operator.inputs), indices(operator.outputs)
-    if len(written) != 1 or not read or -1 in read[:1]:
+    if len(written) != 1 or not read or -1 in read:
         return None
     target = written[0]
-    for source in read:
-        if source != -1 and not draft.constant(source) and draft.alike(source, target):
-            same_shape = draft.shape(source) == draft.shape(target)
-            if same_shape and op in _IDENTITIES and _IDENTITIES[op](draft, operator, read, source):
-                return Proposal((operator,), source=source)
+    count, judge = _IDENTITIES.get(op, (0, _never))
+    for source in read if len(read) >= count else ():
+        same = draft.alike(source, target) and draft.shape(source) == draft.shape(target)
+        if same and not draft.constant(source) and judge(draft, operator, read, source):
+            return Proposal((operator,), source=source)
     return _propose_pair(draft, operator, op, read, target)
 
 
@@ -34,10 +34,12 @@ def _propose_pair(draft: Draft, operator: Any, op: str, read: Sequence[int], tar
     """Look at an operator together with the one before it."""
     first = draft.writer(read[0])
     before = (first, operator)
-    name, source = (draft.op(first), indices(first.inputs)[0]) if first is not None else ("", -1)
+    name, source = "", -1
+    if first is not None and len(first.inputs) and indices(first.inputs)[0] != -1:
+        name, source = draft.op(first), indices(first.inputs)[0]
     if op == "QUANTIZE" and name == "DEQUANTIZE" and draft.alike(source, target) and not draft.constant(source):
         return Proposal(before, source=source)
-    if op == "TRANSPOSE":
+    if op == "TRANSPOSE" and len(read) == _IDENTITIES[op][0]:
         return _propose_transpose(draft, before, target)
     if op in _RESHAPES and name in _RESHAPES and len(draft.readers(read[0])) == 1 and read[0] not in draft.outputs:
         return Proposal(before, (reshaped(draft, source, target),))
@@ -52,6 +54,8 @@ def _propose_transpose(draft: Draft, before: tuple[Any, Any], target: int) -> Pr
     if order is None or not draft.alike(source, target):
         return None
     shape = draft.shape(source)
+    if sorted(order.reshape(-1).tolist()) != list(range(len(shape))):
+        return None
     moved = [int(axis) for axis in order if shape[axis] != 1]
     if moved == sorted(moved):
         return Proposal((operator,), (reshaped(draft, source, target),))
@@ -77,6 +81,11 @@ def layer_name(draft: Draft, operator: Any) -> str:
 
 
 _Judge = Callable[[Draft, Any, Sequence[int], int], bool]
+
+
+def _never(_draft: Draft, _operator: Any, _read: Sequence[int], _source: int) -> bool:
+    """Say that an op always changes something."""
+    return False
 
 
 def _always(_draft: Draft, _operator: Any, read: Sequence[int], source: int) -> bool:
@@ -112,29 +121,37 @@ def _by_one(draft: Draft, operator: Any, read: Sequence[int], source: int) -> bo
     return other is not None and prod(other.shape) <= prod(draft.shape(source)) and bool(np.all(other == 1))
 
 
-def _alone(draft: Draft, operator: Any, read: Sequence[int], _source: int) -> bool:
+def _chosen(draft: Draft, _operator: Any, read: Sequence[int], source: int) -> bool:
+    """Say whether a tensor is chosen everywhere."""
+    condition = draft.value(read[0])
+    return condition is not None and len(set(read)) == len(read) and bool(np.all(condition == (source == read[1])))
+
+
+def _alone(draft: Draft, operator: Any, read: Sequence[int], source: int) -> bool:
     """Say whether nothing is put behind it, or added to it."""
-    return len(read) == 1 and not draft.fused(operator)
+    return [source] == [*read] and not draft.fused(operator)
 
 
-_IDENTITIES: Final[Mapping[str, _Judge]] = {
-    "ADD_N": _alone,
-    "BROADCAST_TO": _always,
-    "CAST": _always,
-    "CONCATENATION": _alone,
-    "DIV": _by_one,
-    "EXPAND_DIMS": _always,
-    "MIRROR_PAD": _pads_nothing,
-    "MUL": _by_one,
-    "PAD": _pads_nothing,
-    "PADV2": _pads_nothing,
-    "QUANTIZE": _always,
-    "RESHAPE": _always,
-    "RESIZE_NEAREST_NEIGHBOR": _always,
-    "SLICE": _always,
-    "SQUEEZE": _always,
-    "STRIDED_SLICE": _steps_by_one,
-    "TILE": _always,
-    "TRANSPOSE": _keeps_order,
+_IDENTITIES: Final[Mapping[str, tuple[int, _Judge]]] = {
+    "ADD_N": (1, _alone),
+    "BROADCAST_TO": (2, _always),
+    "CAST": (1, _always),
+    "CONCATENATION": (1, _alone),
+    "DIV": (2, _by_one),
+    "EXPAND_DIMS": (2, _always),
+    "MIRROR_PAD": (2, _pads_nothing),
+    "MUL": (2, _by_one),
+    "PAD": (2, _pads_nothing),
+    "PADV2": (3, _pads_nothing),
+    "QUANTIZE": (1, _always),
+    "RESHAPE": (1, _always),
+    "RESIZE_NEAREST_NEIGHBOR": (2, _always),
+    "SELECT": (3, _chosen),
+    "SELECT_V2": (3, _chosen),
+    "SLICE": (3, _always),
+    "SQUEEZE": (1, _always),
+    "STRIDED_SLICE": (4, _steps_by_one),
+    "TILE": (2, _always),
+    "TRANSPOSE": (2, _keeps_order),
 }
-"""By op: what else must hold where input and output have one shape, one type and one quantization."""
+"""By op: how many inputs it has at least, and what else must hold where one of them and the output are alike."""

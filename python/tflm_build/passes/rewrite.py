@@ -5,29 +5,35 @@ Each rule is exact: equal integers, equal bits of real numbers. A rule only prop
 in its place stand side by side in a `Change`, as models of their own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from copy import copy
 from typing import Any, Final
 
-from tflm_build.model.flatbuffer import MEMORY_PLAN, indices, schema
-from tflm_build.passes.change import Change, Proposal
+from tflm_build.model.change import Change, Models, Proposal
+from tflm_build.model.flatbuffer import MEMORY_PLAN, indices, load, schema, store
+from tflm_build.model.types import TYPES
 from tflm_build.passes.draft import Draft
 from tflm_build.passes.fold import Evaluate, fold
 from tflm_build.passes.identities import layer_name, propose_identity
 from tflm_build.passes.spell import propose_spelling
+from tflm_build.passes.spell_for_quantizer import propose_for_int16
 from tflm_build.passes.unnamed import drop_unnamed
 
-__all__ = ["rewrite"]
+__all__ = ["rewrite", "spell_for_quantizer"]
 
-_RULES: Final[Sequence[Callable[[Draft, Any], Proposal | None]]] = (propose_identity, propose_spelling)
+_Rules = Sequence[Callable[[Draft, Any], Proposal | None]]
+
+_FOR_TFLM: Final[_Rules] = (propose_identity, propose_spelling)
+_FOR_QUANTIZER: Final[Mapping[str, _Rules]] = {"int16x8": (propose_for_int16,)}
 
 
-def rewrite(tree: Any, evaluate: Evaluate) -> tuple[Change, ...]:
+def rewrite(tree: Any, evaluate: Evaluate, refuted: Container[Models] = ()) -> tuple[Change, ...]:
     """Rewrite all subgraphs of an unpacked model, in place.
 
     Args:
         tree: what `load` returned; its shapes are fixed.
         evaluate: runs a model without inputs.
+        refuted: what must not be changed again: models of a change that did not answer the same.
 
     Returns:
         What was changed; nothing for most models.
@@ -35,7 +41,7 @@ def rewrite(tree: Any, evaluate: Evaluate) -> tuple[Change, ...]:
     changes: list[Change] = []
     for subgraph in tree.subgraphs:
         draft = Draft(tree, subgraph)
-        while found := [*fold(draft, evaluate), *_sweep(draft)]:
+        while found := [*fold(draft, evaluate), *_sweep(draft, _FOR_TFLM, refuted)]:
             changes += found
             draft.drop_dead()
     if changes:
@@ -45,22 +51,50 @@ def rewrite(tree: Any, evaluate: Evaluate) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _sweep(draft: Draft) -> list[Change]:
+def spell_for_quantizer(flatbuffer: bytes, quantization: str) -> tuple[bytes, tuple[Change, ...]]:
+    """Spell what TensorFlow's quantizer refuses, in a float model of fixed shapes that its converter has written.
+
+    Args:
+        flatbuffer: the model.
+        quantization: as in options.py.
+
+    Returns:
+        The model, with what was changed.
+    """
+    tree, changes = load(flatbuffer), list[Change]()
+    for subgraph in tree.subgraphs:
+        changes += _sweep(Draft(tree, subgraph), _FOR_QUANTIZER.get(quantization, ()), ())
+    if not changes:
+        return flatbuffer, ()
+    drop_unnamed(tree)
+    _drop_codes(tree)
+    return store(tree), tuple(changes)
+
+
+def _sweep(draft: Draft, rules: _Rules, refuted: Container[Models]) -> list[Change]:
     """Go once over the operators, and do what a rule proposes."""
     changes = []
     for operator in draft.operators:
-        for rule in _RULES:
+        for rule in rules:
             if not any(operator is other for other in draft.operators):
                 break  # an earlier proposal took it away
-            proposal = rule(draft, operator)
-            if proposal is not None and (change := _accept(draft, operator, proposal)) is not None:
+            proposal = _ask(rule, draft, operator)
+            if proposal is not None and (change := _accept(draft, operator, proposal, refuted)) is not None:
                 changes.append(change)
                 break
     return changes
 
 
-def _accept(draft: Draft, operator: Any, proposal: Proposal) -> Change | None:
-    """Do what was proposed; None where it cannot be."""
+def _ask(rule: Callable[[Draft, Any], Proposal | None], draft: Draft, operator: Any) -> Proposal | None:
+    """Return what a rule proposes; nothing for a damaged operator: later stages say what is wrong with it."""
+    try:
+        return rule(draft, operator)
+    except (IndexError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _accept(draft: Draft, operator: Any, proposal: Proposal, refuted: Container[Models]) -> Change | None:
+    """Do what was proposed; None where it cannot be, or must not."""
     before, after, source = proposal.before, proposal.after, proposal.source
     outputs = indices(operator.outputs)
     if source is not None and not draft.can_join(source, outputs[0]):
@@ -68,6 +102,8 @@ def _accept(draft: Draft, operator: Any, proposal: Proposal) -> Change | None:
     within = {place for each in before for place in indices(each.outputs)}
     read = [place for each in before for place in indices(each.inputs) if place != -1 and place not in within]
     inputs = [place for place in dict.fromkeys(read) if not draft.constant(place)]
+    if any(getattr(TYPES.get(draft.type(place)), "dtype", None) is None for place in inputs):
+        return None  # resources, and what numpy cannot draw
     change = Change(
         "spelled" if source is None else "identity",
         layer_name(draft, operator),
@@ -76,6 +112,8 @@ def _accept(draft: Draft, operator: Any, proposal: Proposal) -> Change | None:
         tuple((draft.type(place), draft.shape(place)) for place in inputs),
         (draft.cut(before, inputs, outputs), draft.cut(after, inputs, outputs) if source is None else b""),
     )
+    if change.models in refuted:
+        return None
     draft.replace(operator, after)
     if source is not None:
         draft.join(source, outputs[0])

@@ -2,162 +2,49 @@
 """Spell an op that TFLM lacks, or lacks for these types, in ops that it has: with equal answers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from typing import Any, Final
 
-import numpy as np
-
-from tflm_build.model.flatbuffer import indices, schema
-from tflm_build.passes.change import Proposal
+from tflm_build.model.change import Proposal
 from tflm_build.passes.draft import Draft
-from tflm_build.passes.identities import layer_name, reshaped
+from tflm_build.passes.spell_choice import (
+    spell_bucketize,
+    spell_clip,
+    spell_one_hot,
+    spell_reduce_any,
+    spell_select,
+)
+from tflm_build.passes.spell_copies import join_resizes, spell_tile
+from tflm_build.passes.spell_parts import (
+    spell_gather,
+    spell_on_real_numbers,
+    spell_reduce_max,
+    spell_strided_slice,
+)
 
 __all__ = ["propose_spelling"]
 
-_RESIZED: Final = frozenset({"float32", "int8", "int16"})
-"""What TFLM's RESIZE_NEAREST_NEIGHBOR takes."""
+_Rule = Callable[[Draft, Any, Sequence[int], int], Proposal | None]
 
-_JOINED: Final = 10
-"""Inputs that TFLM's CONCATENATION takes at most."""
+_RULES: Final[Mapping[str, tuple[int, _Rule]]] = {
+    "BUCKETIZE": (1, spell_bucketize),
+    "GATHER": (2, spell_gather),
+    "ONE_HOT": (4, spell_one_hot),
+    "REDUCE_ANY": (2, spell_reduce_any),
+    "REDUCE_MAX": (2, spell_reduce_max),
+    "RELU_0_TO_1": (1, spell_clip),
+    "RELU_N1_TO_1": (1, spell_clip),
+    "RESIZE_NEAREST_NEIGHBOR": (2, join_resizes),
+    "SELECT": (3, spell_select),
+    "SELECT_V2": (3, spell_select),
+    "SQRT": (1, spell_on_real_numbers),
+    "STRIDED_SLICE": (4, spell_strided_slice),
+    "TILE": (2, spell_tile),
+}
+"""By op: how many inputs it has, and what spells it."""
 
 
 def propose_spelling(draft: Draft, operator: Any) -> Proposal | None:
     """Return operators that compute what one does that TFLM cannot run."""
-    rule = _RULES.get(draft.op(operator))
-    return None if rule is None else rule(draft, operator, indices(operator.inputs), indices(operator.outputs)[0])
-
-
-def _select(draft: Draft, operator: Any, read: Sequence[int], target: int) -> Proposal | None:
-    """Spell a choice: as SELECT_V2, which has real numbers, int8 and int16, or by arithmetic on 0 and 1."""
-    condition, chosen, other = read
-    shapes = [draft.shape(place) for place in read]
-    if draft.op(operator) == "SELECT" and len(shapes[0]) == 1 != len(shapes[1]):  # it chooses whole rows
-        rows = draft.new((*shapes[0], *(1 for _ in shapes[1][1:])), like=condition, name=layer_name(draft, operator))
-        choice = draft.new_operator("SELECT_V2", (rows, chosen, other), (target,))
-        return None if draft.constant(condition) else Proposal((operator,), (reshaped(draft, condition, rows), choice))
-    if draft.type(target) == "int32":
-        return _select_integers(draft, operator, read, target)
-    if draft.op(operator) == "SELECT_V2":
-        return None
-    return Proposal((operator,), (draft.new_operator("SELECT_V2", read, (target,)),))
-
-
-def _select_integers(draft: Draft, operator: Any, read: Sequence[int], target: int) -> Proposal:
-    """Choose by products with 0 and 1."""
-    condition, chosen, other = read
-    name, after = layer_name(draft, operator), list[Any]()
-
-    def put(op: str, *inputs: int, kind: str = "int32", like: int = target, **options: int) -> int:
-        written = draft.new_plain(draft.shape(like), kind, name)
-        after.append(draft.new_operator(op, inputs, (written,), **options))
-        return written
-
-    def number(truth: int) -> int:
-        types = {"inDataType": schema.TensorType.BOOL, "outDataType": schema.TensorType.INT32}
-        return put("CAST", truth, like=truth, **types)
-
-    chooses = number(condition)
-    step = _step(draft, chosen, other)
-    before: tuple[Any, ...] = (operator,)
-    if step is not None:  # as Keras counts from the end of a table: index + size where it is negative
-        before = (draft.writer(chosen), operator)
-        mine, theirs = put("MUL", chooses, step), other
-    else:
-        leaves = number(put("LOGICAL_NOT", condition, kind="bool", like=condition))
-        mine, theirs = put("MUL", chooses, chosen), put("MUL", leaves, other)
-    return Proposal(before, (*after, draft.new_operator("ADD", (theirs, mine), (target,))))
-
-
-def _step(draft: Draft, chosen: int, other: int) -> int | None:
-    """Return the constant that is added to a tensor to make another one."""
-    writer = draft.writer(chosen)
-    if writer is None or draft.op(writer) != "ADD" or draft.fused(writer):
-        return None
-    added = [place for place in indices(writer.inputs) if place != other]
-    return added[0] if len(added) == 1 and draft.constant(added[0]) else None
-
-
-def _tile(draft: Draft, operator: Any, read: Sequence[int], target: int) -> Proposal | None:
-    """Repeat along the first axis that grows: by nearest neighbours, or by putting copies behind one another.
-
-    What is repeated `times` is, seen as (1, outer, 1, inner), an image that is made `times` as wide.
-    """
-    source, shape, kind = read[0], draft.shape(read[0]), draft.type(read[0])
-    many = draft.value(read[1])
-    if many is None or len(many) != len(shape) or 0 in many:
-        return None
-    axis = int(np.argmax(many != 1))
-    times, name = int(many[axis]), layer_name(draft, operator)
-    after: tuple[Any, ...] = ()
-    rest, result = [*many], target
-    rest[axis] = 1
-    if any(each != 1 for each in rest):
-        result = draft.new((*shape[:axis], shape[axis] * times, *shape[axis + 1 :]), like=source, name=name)
-        repeats = draft.new_constant(np.array(rest, np.int32), "int32")
-        after = (draft.new_operator("TILE", (result, repeats), (target,)),)
-    if times <= _JOINED and (kind not in _RESIZED or not _between_reshapes(draft, source, target)):
-        return Proposal(
-            (operator,), (draft.new_operator("CONCATENATION", [source] * times, (result,), axis=axis), *after)
-        )
-    if kind not in _RESIZED:
-        return None
-    outer, inner = prod(shape[:axis]), prod(shape[axis:])
-    return Proposal(
-        (operator,), (*_resize(draft, (source, result), (1, outer, 1, inner), (1, outer, times, inner)), *after)
-    )
-
-
-def _between_reshapes(draft: Draft, source: int, target: int) -> bool:
-    """Say whether the shapes of a repetition are made for it, as Keras does: they can be others as well."""
-    return any(
-        each is not None and draft.op(each) == "RESHAPE" for each in (draft.writer(source), *draft.readers(target))
-    )
-
-
-def _resize(draft: Draft, ends: tuple[int, int], shape: Sequence[int], larger: Sequence[int]) -> tuple[Any, Any, Any]:
-    """Return a nearest upsampling of what one tensor holds, seen as an image, into another tensor."""
-    source, target = ends
-    name = (draft.tensor(target).name or b"").decode("utf-8", "replace")
-    small, large = (draft.new(each, like=source, name=name) for each in (shape, larger))
-    size = draft.new_constant(np.array(larger[1:3], np.int32), "int32")
-    upsampling = draft.new_operator("RESIZE_NEAREST_NEIGHBOR", (small, size), (large,))
-    return reshaped(draft, source, small), upsampling, reshaped(draft, large, target)
-
-
-def _join_resizes(draft: Draft, operator: Any, read: Sequence[int], target: int) -> Proposal | None:
-    """Take two upsamplings by width, one within the rows of the other, for one of both sizes."""
-    shape, larger = draft.shape(read[0]), draft.shape(target)
-    reshape = draft.writer(read[0])
-    if shape[2] != 1 or reshape is None or draft.op(reshape) != "RESHAPE" or len(draft.readers(read[0])) > 1:
-        return None
-    middle = indices(reshape.inputs)[0]
-    first = draft.writer(middle)
-    if first is None or draft.op(first) != "RESIZE_NEAREST_NEIGHBOR" or len(draft.readers(middle)) > 1:
-        return None
-    source = indices(first.inputs)[0]
-    (_, height, width, inner), (_, same, times, _) = draft.shape(source), draft.shape(middle)
-    columns, left_over = divmod(inner, shape[3])
-    if width != 1 or height != same or shape[1] != larger[1] or left_over or {read[0], middle} & {*draft.outputs}:
-        return None
-    image = (1, height, columns, shape[3])
-    result = (1, height * times, columns * larger[2], shape[3])
-    if not all(_nearest_is_exact(*sizes) for sizes in zip(image[1:3], result[1:3], strict=True)):
-        return None
-    return Proposal((first, reshape, operator), _resize(draft, (source, target), image, result))
-
-
-def _nearest_is_exact(size: int, larger: int) -> bool:
-    """Say whether the interpreters' arithmetic, in float32, finds the neighbour that it should."""
-    step = np.float32(size) / np.float32(larger)
-    found = np.floor(np.arange(larger, dtype=np.float32) * step)
-    return bool(np.array_equal(np.minimum(found, size - 1), np.arange(larger) // (larger // size)))
-
-
-_Rule = Callable[[Draft, Any, Sequence[int], int], Proposal | None]
-
-_RULES: Final[Mapping[str, _Rule]] = {
-    "RESIZE_NEAREST_NEIGHBOR": _join_resizes,
-    "SELECT": _select,
-    "SELECT_V2": _select,
-    "TILE": _tile,
-}
+    count, rule = _RULES.get(draft.op(operator), (0, None))
+    given = draft.given(operator, count)
+    return None if rule is None or given is None else rule(draft, operator, given[0], given[1][0])

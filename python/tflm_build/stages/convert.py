@@ -9,19 +9,19 @@ from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import CHECK_SHAPES, CONVERT, QUANTIZE, RUN_LITERT
 from tflm_build.errors import TflmBuildError
+from tflm_build.model.change import Change
 from tflm_build.model.graph import Graph
 from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops
 from tflm_build.model.state import find_state
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
-from tflm_build.passes.change import Change
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_shapes import check_shapes
 from tflm_build.source.read import Source
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 from tflm_build.stages.deaths import naming_layers
-from tflm_build.stages.rewrite import rewrite_model
+from tflm_build.stages.rewrite import prove_equal, rewrite_model
 
 __all__ = ["Change", "Converted", "convert", "open_flatbuffer"]
 
@@ -101,7 +101,10 @@ def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Sample
     for samples in data.values():
         if samples is not None:
             request |= samples.to_message()
-    answer = run_in_child(CONVERT, request)
+    answer = run_in_child(CONVERT, request | {"spell": True})
+    vectors = _proven(answer)
+    if vectors is None:
+        answer = run_in_child(CONVERT, request | {"spell": False})
     check_flatbuffer(answer["flatbuffer"])
     if "float_flatbuffer" in answer:
         check_flatbuffer(answer["float_flatbuffer"])
@@ -117,7 +120,19 @@ def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Sample
         versions=answer["versions"],
         notes=tuple(answer["notes"]),
         files=tuple(answer.get("files", ())),
+        changes=tuple(
+            Change(kind, layer, tuple(before), tuple(after)) for kind, layer, before, after in answer.get("changes", ())
+        ),
+        vectors=vectors or 0,
     )
+
+
+def _proven(answer: Mapping[str, Any]) -> int | None:
+    """Return how many vectors a float model answers the same before and after it was spelled for the quantizer."""
+    if "unspelled" not in answer:
+        return 0
+    before, after = (canonicalize(answer[key]) for key in ("unspelled", "float_flatbuffer"))
+    return prove_equal(before, after, tuple(answer["samples"]) if "samples" in answer else None)
 
 
 def _private_copy(source: Source) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,15 +12,15 @@ from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import COMPARE_MODELS, RUN_LITERT
 from tflm_build.errors import TflmBuildError
+from tflm_build.model.change import Change, Models
 from tflm_build.model.flatbuffer import store
 from tflm_build.model.model import Model
 from tflm_build.model.types import TYPES
 from tflm_build.passes.canonical import canonicalize
-from tflm_build.passes.change import Change
 from tflm_build.passes.rewrite import rewrite
 from tflm_build.stages.golden import golden_inputs
 
-__all__ = ["Rewritten", "rewrite_model"]
+__all__ = ["Rewritten", "prove_equal", "rewrite_model"]
 
 _VECTORS: Final = 4
 """Vectors that a model, or an operator of it, answers before and after."""
@@ -54,27 +54,74 @@ def rewrite_model(model: Model, samples: Sequence[Array] | None, *, keep_names: 
         samples: per input an array (samples, *shape), as `golden_inputs` takes them.
         keep_names: leave the names of tensors in the model.
     """
-    tree = _with_names(model)
-    changes = rewrite(tree, _evaluate)
-    if not changes:
-        return Rewritten(model)
-    after = canonicalize(store(tree), keep_names=keep_names, inputs=model.inputs, outputs=model.outputs)
-    golden = golden_inputs(model.graph.inputs, samples)
-    pairs = {change.models: _draw(change) for change in changes if change.models is not None}
-    whole = [np.concatenate([array[:1], array[1 - _VECTORS :]]) for array in golden.arrays]
-    request: dict[str, Any] = {"count": len(pairs) + 1}
-    models = [*pairs.items(), ((model.flatbuffer, after.flatbuffer), whole)]
-    for place, ((one, other), inputs) in enumerate(models):
-        request |= {f"before.{place}": one, f"after.{place}": other, f"inputs.{place}": inputs}
-    answer = run_in_child(COMPARE_MODELS, request)
-    rows = list(zip(answer["litert"], answer["tflm"], answer["mixed"], strict=True))
-    refuted = [pair for pair, row in zip(pairs, rows, strict=False) if set(row) - {0, -1} or max(row) < 0]
-    if refuted or set(rows[-1][:2]) - {0, -1}:
-        ops = [f"{', '.join(each.before)} as {', '.join(each.after)}" for each in changes if each.models in refuted]
-        note = f"the model was not rewritten, because it would answer otherwise: {'; '.join(ops) or 'as a whole'}"
+    whole = _whole(model, samples)
+    refuted: set[Models] = set()
+    while True:
+        tree = _with_names(model)
+        changes = rewrite(tree, _evaluate, refuted)
+        if not changes:
+            return Rewritten(model)
+        after = canonicalize(store(tree), keep_names=keep_names, inputs=model.inputs, outputs=model.outputs)
+        pairs = {change.models: _draw(change) for change in changes if change.models is not None}
+        *proofs, proof = _compare([*pairs.items(), ((model.flatbuffer, after.flatbuffer), whole)])
+        wrong = {models for models, found in zip(pairs, proofs, strict=True) if not found.pieces_equal}
+        if not wrong:
+            break
+        refuted |= wrong
+    if proof.different:
+        note = "the model was not rewritten in ops that TFLM has, because the whole would answer otherwise"
         return Rewritten(model, notes=(note,))
-    vectors = len(whole[0]) if max(rows[-1][:2]) == 0 else 0
+    vectors = len(whole[0]) if proof.compared else 0
     return Rewritten(replace(after, repairs=model.repairs), changes, vectors)
+
+
+def prove_equal(before: Model, after: Model, samples: Sequence[Array] | None) -> int | None:
+    """Run a model before and after it was rewritten, on LiteRT and TFLM.
+
+    Returns:
+        The number of vectors that are answered the same; None where an answer differs, or neither is run.
+    """
+    inputs = _whole(before, samples)
+    (proof,) = _compare([((before.flatbuffer, after.flatbuffer), inputs)])
+    return None if proof.different or not proof.compared else len(inputs[0])
+
+
+def _whole(model: Model, samples: Sequence[Array] | None) -> list[Array]:
+    """Return a few vectors for a whole model: the first sample, and the ends of the inputs' ranges."""
+    golden = golden_inputs(model.graph.inputs, samples)
+    return [np.concatenate([array[:1], array[1 - _VECTORS :]]) for array in golden.arrays]
+
+
+class _Proof(NamedTuple):
+    """Differences of two models, -1 where there are none to tell: see `compare_models`."""
+
+    litert: float
+    tflm: float
+    mixed: float
+
+    @property
+    def different(self) -> bool:
+        """Whether an interpreter answers otherwise than before."""
+        return max(self.litert, self.tflm) > 0
+
+    @property
+    def compared(self) -> bool:
+        """Whether an interpreter ran both."""
+        return max(self.litert, self.tflm) >= 0
+
+    @property
+    def pieces_equal(self) -> bool:
+        """Whether TFLM, too, answers as LiteRT did before, as it should where elements are but moved or chosen."""
+        return set(self) <= {0, -1} and max(self) == 0
+
+
+def _compare(models: Sequence[tuple[Models, Sequence[Array]]]) -> list[_Proof]:
+    """Run pairs of models on their inputs, in a child process."""
+    request: dict[str, Any] = {"count": len(models)}
+    for place, ((before, after), inputs) in enumerate(models):
+        request |= {f"before.{place}": before, f"after.{place}": after, f"inputs.{place}": list(inputs)}
+    answer = run_in_child(COMPARE_MODELS, request)
+    return [_Proof(*row) for row in zip(answer["litert"], answer["tflm"], answer["mixed"], strict=True)]
 
 
 def _with_names(model: Model) -> Any:

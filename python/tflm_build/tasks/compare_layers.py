@@ -12,6 +12,7 @@ from tflm_build.model.decode import read_decode
 from tflm_build.model.fully_connected import read_fully_connected
 from tflm_build.model.graph import Operand, Operator
 from tflm_build.model.model import Model
+from tflm_build.model.reciprocal_root import read_reciprocal_root
 from tflm_build.model.svdf import read_svdf
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.stand_alone import activations, cut_apart
@@ -22,8 +23,8 @@ from tflm_build.used_memory import PATTERNS
 
 __all__ = ["run"]
 
-_OWN_KERNELS: Final = (read_fully_connected, read_svdf)
-"""What is computed here: LiteRT rounds the one otherwise, and cannot run the other."""
+_OWN_KERNELS: Final = (read_fully_connected, read_reciprocal_root, read_svdf)
+"""What is computed here: LiteRT rounds one otherwise, is far from another one's answers, and cannot run the third."""
 
 _FAR: Final = float(np.finfo(np.float64).max)
 

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError, first_line
+from tflm_build.model.change import Change
 from tflm_build.model.flatbuffer import load
 from tflm_build.passes.rescale import rescale
+from tflm_build.passes.rewrite import spell_for_quantizer
 from tflm_build.passes.splice import Place, splice
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
 from tflm_build.tasks.call_function import imported_files
@@ -27,19 +29,29 @@ _KEEPING: Final = ("Assign", "ResourceScatter")  # how names begin of ops that w
 _SIGNATURE: Final = "serving_default"
 
 
+class _Kept(NamedTuple):
+    """The float model that is quantized: as the converter wrote it, and as the quantizer gets it."""
+
+    flatbuffer: bytes
+    spelled: bytes
+    changes: tuple[Change, ...]
+
+
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Load a model, convert it at batch 1, quantize it, and let the float model answer the samples.
 
     Args:
         request: `kind` and `path` of the source; `paths` and `copy.N` of its files, as they were judged;
-            `quantize`, `io_type` and `unsafe_deserialize` as in options.py; the messages of Samples.
+            `quantize`, `io_type` and `unsafe_deserialize` as in options.py; `spell`: whether the quantizer may be given
+            other ops than the converter wrote; the messages of Samples.
 
     Returns:
-        `flatbuffer`; `float_flatbuffer`: what it was quantized from, where that is known; `inputs` and `outputs`: names
-        in the order of the flatbuffer; `samples`: per input an array (samples, *shape), and `float_outputs`: what the
-        float model answers; `labels` if the test data has some;
-        `versions` of the tools used; `notes` for the user; `calibration`: what the calibration data is like; `files`
-        that a function imported from its own folder.
+        `flatbuffer`; `float_flatbuffer`: what it was quantized from, where that is known; `unspelled`: what that was
+        before it was spelled for the quantizer, and `changes`: [kind, layer, before, after] of each; `inputs` and
+        `outputs`: names in the order of the flatbuffer; `samples`: per input an array (samples, *shape), and
+        `float_outputs`: what the float model answers; `labels` if the test data has some; `versions` of the tools
+        used; `notes` for the user; `calibration`: what the calibration data is like; `files` that a function imported
+        from its own folder.
     """
     try:
         import tensorflow as tf
@@ -65,8 +77,12 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "notes": notes,
         "calibration": None if calibration is None else describe(calibration, model.inputs),
     }
-    if converted.float_flatbuffer is not None:
-        answer["float_flatbuffer"] = converted.float_flatbuffer
+    kept = converted.kept
+    if kept is not None:
+        answer["float_flatbuffer"] = kept.spelled
+    if kept is not None and kept.changes:
+        answer["unspelled"] = kept.flatbuffer
+        answer["changes"] = [[each.kind, each.layer, each.before, each.after] for each in kept.changes]
     if request["kind"] == "function":
         answer["files"] = imported_files(Path(request["path"]).parent)
     chosen = choose(test_data, calibration, in_order=_keeps_state(model.function))
@@ -118,12 +134,12 @@ class _Converted:
     """What TensorFlow's converter made.
 
     Attributes:
-        flatbuffer: the model; float_flatbuffer: what it was quantized from, None where that is not known.
+        flatbuffer: the model; kept: what it was quantized from, None where that is not known.
         inputs, outputs: which of the source's inputs and outputs stand where in it.
     """
 
     flatbuffer: bytes
-    float_flatbuffer: bytes | None
+    kept: _Kept | None
     inputs: list[int]
     outputs: list[int]
 
@@ -134,32 +150,28 @@ def _convert(tf: Any, model: Loaded, request: dict[str, Any], calibration: Bound
     arrays = calibration.arrays if quantized and calibration is not None else None
     ends = [(spec.name, spec.shape) for spec in model.inputs]
     if model.cut is None:
-        flatbuffer, before = _convert_function(tf, model.converted, request, arrays, ends)
-        return _Converted(flatbuffer, before, *_flatbuffer_order(flatbuffer, model, 0))
+        flatbuffer, kept = _convert_function(tf, model.converted, request, arrays, ends)
+        return _Converted(flatbuffer, kept, *_flatbuffer_order(flatbuffer, model, 0))
     layers = list(model.cut.layers)
     count = len(layers)
     if arrays is not None:
         written, layers = model.cut.follow(arrays, [shape for _, shape in ends])
         arrays = (*arrays, *written)
         ends += [(name_of_write(place), array.shape[1:]) for place, array in enumerate(written)]
-    flatbuffer, before = _convert_function(tf, model.cut.function, request, arrays, ends)
-    orders = [_flatbuffer_order(each, model, count) for each in (flatbuffer, before) if each is not None]
-    spliced = [
-        splice(
-            each,
-            layers,
-            [
-                Place(inputs.index(len(model.inputs) + place), outputs.index(len(model.outputs) + place))
-                for place in range(count)
-            ],
+    flatbuffer, kept = _convert_function(tf, model.cut.function, request, arrays, ends)
+
+    def spliced(cut: bytes) -> bytes:
+        inputs, outputs = _flatbuffer_order(cut, model, count)
+        places = (
+            Place(inputs.index(len(model.inputs) + place), outputs.index(len(model.outputs) + place))
+            for place in range(count)
         )
-        for each, (inputs, outputs) in zip((flatbuffer, before), orders, strict=False)
-        if each is not None
-    ]
-    inputs, outputs = orders[0]
+        return splice(cut, layers, list(places))
+
+    inputs, outputs = _flatbuffer_order(flatbuffer, model, count)
     return _Converted(
-        spliced[0],
-        None if before is None else spliced[1],
+        spliced(flatbuffer),
+        None if kept is None else _Kept(spliced(kept.flatbuffer), spliced(kept.spelled), kept.changes),
         [place for place in inputs if place < len(model.inputs)],
         [place for place in outputs if place < len(model.outputs)],
     )
@@ -171,14 +183,14 @@ def _convert_function(
     request: dict[str, Any],
     calibration: Sequence[Array] | None,
     inputs: Sequence[tuple[str, tuple[int, ...]]],
-) -> tuple[bytes, bytes | None]:
+) -> tuple[bytes, _Kept | None]:
     """Convert a concrete function, whose inputs have these names and shapes.
 
     Returns:
         The model; and the float model that the converter quantized.
     """
     converter = _converter(tf, function)
-    kept: list[bytes] = []
+    kept: list[_Kept] = []
     quantize = request["quantize"]
     if calibration is not None:
         _refuse_loops(function)
@@ -193,13 +205,14 @@ def _convert_function(
         if request["io_type"] == "auto":
             integer = tf.int8 if quantize == "int8" else tf.int16
             converter.inference_input_type = converter.inference_output_type = integer
-        _keep_float_model(converter, kept)
+        _keep_float_model(converter, quantize if request["spell"] else "none", kept)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return rescale(bytes(converter.convert())), kept[-1] if kept else None
     except Exception as error:
-        reason = next((line for line in str(error).splitlines() if "error:" in line), first_line(error))
+        told = (line.partition("error: ")[2] for line in str(error).splitlines() if "error: " in line)
+        reason = next(told, first_line(error))
         msg = f"TensorFlow cannot convert this model: {reason}; replace that layer by ops that TFLite has"
         raise TflmBuildError(msg) from error
 
@@ -237,8 +250,8 @@ def _keeps_state(function: Any) -> bool:
     return any(node.op.startswith(_KEEPING) for node in _nodes(function))
 
 
-def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
-    """Let a converter hand out the float model that it makes on the way: making it again would take as long.
+def _keep_float_model(converter: Any, quantization: str, kept: list[_Kept]) -> None:
+    """Let a converter hand out the float model that it makes on the way, and spell it for the quantizer.
 
     The step has no public name. A TensorFlow that has another one hands out nothing.
     """
@@ -247,8 +260,8 @@ def _keep_float_model(converter: Any, kept: list[bytes]) -> None:
         return
 
     def keep_and_quantize(model: Any, *arguments: Any, **keywords: Any) -> Any:
-        kept.append(bytes(model))
-        return quantize(model, *arguments, **keywords)
+        kept.append(_Kept(bytes(model), *spell_for_quantizer(bytes(model), quantization)))
+        return quantize(kept[-1].spelled, *arguments, **keywords)
 
     converter._quantize = keep_and_quantize  # noqa: SLF001
 

@@ -4,7 +4,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Change", "Proposal"]
+__all__ = ["Change", "Models", "Proposal"]
+
+Models = tuple[bytes, bytes]
+"""Operators before and after, as models of their own; the second is empty where the input itself is the answer."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,7 @@ class Change:
         layer: the name of its layer.
         before, after: ops.
         inputs: type and shape of what the two models below are given.
-        models: the operators before and after, as models of their own: equal inputs, equal answers. The second is empty
-            where the operator's input itself is the answer. None: computed by an interpreter already.
+        models: the operators before and after: equal inputs, equal answers. None: an interpreter computed it already.
     """
 
     kind: str
@@ -40,4 +42,4 @@ class Change:
     before: tuple[str, ...]
     after: tuple[str, ...]
     inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    models: tuple[bytes, bytes] | None = None
+    models: Models | None = None
