@@ -140,13 +140,13 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
         *(Path(file) for samples in data.values() if samples is not None for file in samples.files),
         *tool_files(),
     ]
-    files |= depfile(f"{options.name}.d", out_dir / main, inputs)
+    emitted = {**files, **depfile(f"{options.name}.d", out_dir / main, inputs)}
     if emit != "all":
         main = options.name + EMITTED[emit]
-        files = {main: files[main]}
-    place(files, main)
+        emitted = {main: files[main]}
+    place(emitted, main)
     return Result(
-        tuple(out_dir / file for file in sorted(files, key=lambda file: file != main)),
+        tuple(out_dir / file for file in sorted(emitted, key=lambda file: file != main)),
         summarize(shipment, converted),
     )
 

@@ -120,7 +120,7 @@ def depfile(name: str, target: Path, inputs: Iterable[Path]) -> dict[str, bytes 
             files[link] = path
             named.append(target.with_name(link))
     lines = [_escaped(target) + ":", *(f"  {_escaped(path)}" for path in named)]
-    return {name: (" \\\n".join(lines) + "\n").encode(), **files}
+    return {name: os.fsencode(" \\\n".join(lines) + "\n"), **files}
 
 
 def _escaped(path: Path) -> str:

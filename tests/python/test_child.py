@@ -96,6 +96,8 @@ def test_a_message_travels_both_ways(tester: Task) -> None:
     ("garble", "^Tester ended with status 0 on this model$"),
     ("eat", "^more than 4 GB of memory would be needed$"),
     ("refuse", "^this is refused$"),
+    ("fill", "^the folder for temporary files, '.*', cannot be written to: No space left on device; make room in it"),
+    ("attempt", "^the folder for temporary files, '.*', cannot be written to: No space left on device; make room"),
     ("surprise", "^Tester failed on this model: KeyError: 'surprise'$"),
 ])  # fmt: skip
 def test_a_failing_child_is_an_error(tester: Task, what: str, message: str) -> None:

@@ -2,7 +2,9 @@
 """What an interpreter dies of is told by layer and reason."""
 
 import re
+import time
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -121,3 +123,17 @@ def test_a_model_that_gives_no_answer_is_tried_once(monkeypatch: pytest.MonkeyPa
     with pytest.raises(TflmBuildError, match="the interpreter gave no answer in time"):
         run_tflm.run({"flatbuffer": b"", "inputs": [np.zeros((50, 1))], "output_count": 1})
     assert seconds == [20]
+
+
+def test_only_the_time_of_the_processor_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine with other work to do must not make a layer one that cannot be compared."""
+    from tflm_build.tasks.attempt import attempt, words
+
+    def spin() -> NoReturn:
+        while True:
+            pass
+
+    monkeypatch.chdir(tmp_path)
+    assert attempt(lambda: {"slept": time.sleep(1.2)}, 1) == {"slept": None}
+    assert attempt(spin, 1) is None
+    assert "the interpreter gave no answer in time and was ended" in words()

@@ -131,3 +131,18 @@ def test_what_a_killed_build_started_ends(tmp_path: Path) -> None:
         time.sleep(2)
     assert is_gone(int((tmp_path / "started").read_text()))
     assert not list(tmp_path.glob("tflm-build-*"))
+
+
+def test_names_that_cannot_be_printed(tflm_build: Run, tmp_path: Path) -> None:
+    """Generated files have the name alone: a file that is not printable is refused, one in such a folder is not."""
+    folder = tmp_path / os.fsdecode(b"a\xff\xc2\xa0")
+    folder.mkdir()
+    (folder / "m.tflite").write_bytes(PATTERNS.read_bytes())
+    (folder / os.fsdecode(b"\xff.npz")).write_bytes(PATTERNS.with_suffix(".npz").read_bytes())
+    command = ("convert", "--quiet", "--name", "m", "--src", folder / "m.tflite", "--out-dir", folder / "out")
+    result = tflm_build(*command, "--test-data", folder / os.fsdecode(b"\xff.npz"))
+    assert "--test-data got '\\udcff.npz'; allowed: a printable name" in result.stderr
+    result = tflm_build(*command)
+    assert result.returncode == 0, result.stderr
+    assert [file.readlink() for file in (folder / "out").glob("m.d.*")] == [folder / "m.tflite"]
+    assert b"/out/m.json: " in (folder / "out" / "m.d").read_bytes()

@@ -2,6 +2,7 @@
 """A task for `test_child.py`: it runs in a child and does what it is told."""
 
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -16,7 +17,7 @@ from tflm_build.errors import TflmBuildError
 def run(request: dict[str, Any]) -> dict[str, Any]:
     tasks: dict[str, Any] = {
         "echo": echo, "tell": tell, "die": die, "exit": end, "babble": babble, "garble": garble, "hang": hang,
-        "murder": murder, "eat": eat, "refuse": refuse,
+        "murder": murder, "eat": eat, "refuse": refuse, "fill": fill, "attempt": attempt_to_fill,
     }  # fmt: skip
     answer: dict[str, Any] = tasks[request["what"]](request)
     return answer
@@ -54,6 +55,18 @@ def murder(_: dict[str, Any]) -> dict[str, Any]:
 
 def eat(_: dict[str, Any]) -> dict[str, Any]:
     return {"size": len(bytearray(8 << 30))}
+
+
+def fill(_: dict[str, Any]) -> NoReturn:
+    raise OSError(errno.ENOSPC, "no room")
+
+
+def attempt_to_fill(_: dict[str, Any]) -> dict[str, Any]:
+    """Let an attempt answer what there is no room for."""
+    from tflm_build.tasks.attempt import attempt
+
+    Path("attempt.npz").symlink_to("/dev/full")
+    return {"answer": attempt(lambda: {"x": 1}, 5)}
 
 
 def refuse(_: dict[str, Any]) -> NoReturn:

@@ -19,7 +19,10 @@ from typing import Any, Final
 from tflm_build.child.table import Task
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["CAN_FORK", "Forks", "end_group", "run_new"]
+__all__ = ["CAN_FORK", "FULL", "Forks", "end_group", "run_new"]
+
+FULL: Final = 75
+"""Exit status of a child that had no room for a file."""
 
 CAN_FORK: Final = sys.platform == "linux"  # macOS has fork, but its own libraries do not outlive it
 

@@ -2,6 +2,8 @@
 """Run a task in a child process with limits, so that its death is an error here and never a crash."""
 
 import contextlib
+import errno
+import os
 import signal
 import tempfile
 import zipfile
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tflm_build.child.messages import Message, pack, unpack
-from tflm_build.child.processes import CAN_FORK, Forks, run_new
+from tflm_build.child.processes import CAN_FORK, FULL, Forks, run_new
 from tflm_build.child.table import ALL, Task
 from tflm_build.errors import TflmBuildError
 from tflm_build.own_folder import own_folder
@@ -35,6 +37,7 @@ def run_in_child(task: Task, request: Mapping[str, Any]) -> Message:
             (folder / "request").write_bytes(pack(request))
             forks = _forks_for(task, request)
             code = run_new(task, folder) if forks is None else forks.run(task, folder)
+            _check_room(code)
             answer = None
             if code == 0:
                 with contextlib.suppress(EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
@@ -51,6 +54,12 @@ def run_in_child(task: Task, request: Mapping[str, Any]) -> Message:
         who = f"{task.title} failed on this model: " if answer["trace"] else ""
         raise TflmBuildError(who + answer["error"], answer["trace"])
     return answer
+
+
+def _check_room(code: int | None) -> None:
+    """Raise what a child met that had no room for a file."""
+    if code == FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def keep_loaded(task: Task, library: str) -> None:

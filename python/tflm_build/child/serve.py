@@ -2,6 +2,7 @@
 """Answer a request: the child's side. This module is what the processes of `processes.py` run."""
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tflm_build.child.processes import end_group
+from tflm_build.child.processes import FULL, end_group
 from tflm_build.errors import TflmBuildError, first_line
 
 __all__: list[str] = []
@@ -59,8 +60,7 @@ def _be_forked(module: str, gigabytes: int, folder: str) -> NoReturn:
         with Path(os.devnull).open("rb") as nothing, Path("log").open("wb") as log:
             for source, target in ((nothing, 0), (log, 1), (log, 2)):
                 os.dup2(source.fileno(), target)
-        _serve(module, gigabytes)
-        status = 0
+        status = _serve(module, gigabytes)
     except BaseException:  # noqa: BLE001 - the fork must not go on as if it were the process that it comes from
         traceback.print_exc()
     finally:
@@ -90,8 +90,8 @@ def _end_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def _serve(module: str, gigabytes: int) -> None:
-    """Answer the request in the working directory: the child's side."""
+def _serve(module: str, gigabytes: int) -> int:
+    """Answer the request in the working directory: the child's side. Return an exit status."""
     from tflm_build.child.messages import pack, unpack  # numpy takes long: by now this process ends with its parent
 
     _limit(gigabytes)
@@ -103,8 +103,14 @@ def _serve(module: str, gigabytes: int) -> None:
     except MemoryError:
         answer = {"error": f"more than {gigabytes} GB of memory would be needed", "trace": ""}
     except Exception as error:  # noqa: BLE001 - whatever a library raises on a stranger's model ends here
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            return FULL
         answer = {"error": first_line(error), "trace": traceback.format_exc()}
-    Path("response").write_bytes(pack(answer))
+    try:
+        Path("response").write_bytes(pack(answer))
+    except OSError:
+        return FULL
+    return 0
 
 
 if __name__ == "__main__":
@@ -112,4 +118,4 @@ if __name__ == "__main__":
         _fork_tasks(sys.argv[2:])
     else:
         _end_with_parent(int(sys.argv[3]))
-        _serve(sys.argv[1], int(sys.argv[2]))
+        sys.exit(_serve(sys.argv[1], int(sys.argv[2])))

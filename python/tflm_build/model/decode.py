@@ -47,9 +47,6 @@ def _look_up(packed: Operand, described: Operand, output: Operand) -> Array | No
     tables: Array = np.frombuffer(values, dtype)[: stride * channels].reshape(channels, stride)
     if indices.max(initial=0) >= stride:
         return None
-    if channels == 1:
-        found: Array = tables[0][indices]
-        return found.reshape(output.shape)
-    place = np.indices(output.shape)[axis].reshape(-1)
-    looked_up: Array = tables[place, indices]
-    return looked_up.reshape(output.shape)
+    place = 0 if channels == 1 else np.indices(output.shape)[axis].reshape(-1)
+    elements: Array = tables[place, indices].reshape(output.shape)
+    return elements

@@ -15,7 +15,7 @@ from tflm_build.source.check_config import check_config
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_hdf5 import check_hdf5
 
-__all__ = ["FUNCTION", "Source", "read_source"]
+__all__ = ["FUNCTION", "Source", "check_name", "read_source"]
 
 _ALLOWED: Final = ".keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function"
 FUNCTION: Final = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
@@ -60,9 +60,7 @@ def read_source(src: str, *, unsafe: bool = False) -> Source:
     """
     function = FUNCTION.fullmatch(src)
     path = Path(function[1] if function else src)
-    if not src.isprintable():
-        msg = f"`SRC` got {src!r}; allowed: a printable name, because generated files contain it; rename the file"
-        raise TflmBuildError(msg)
+    check_name("SRC", path)
     kind = "function" if function else _KINDS.get(path.suffix.lower())
     if path.is_dir() and (kind is None or (path / "saved_model.pb").exists()):
         return _saved_model(path)
@@ -88,6 +86,22 @@ def read_source(src: str, *, unsafe: bool = False) -> Source:
         hashlib.sha256(data).hexdigest(),
         (path,),
     )
+
+
+def check_name(option: str, path: Path) -> None:
+    """Refuse a file or folder whose own name is not printable.
+
+    Args:
+        option: which names it, for messages.
+        path: it need not exist.
+
+    Raises:
+        TflmBuildError: with the name as Python writes it.
+    """
+    name = path.name or path.resolve().name
+    if not name.isprintable():
+        msg = f"`{option}` got {name!r}; allowed: a printable name, because generated files contain it; rename the file"
+        raise TflmBuildError(msg)
 
 
 def _verify_keras(kind: str, name: str, data: bytes, *, unsafe: bool) -> None:

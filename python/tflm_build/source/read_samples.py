@@ -16,7 +16,7 @@ from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import COLLECT_SAMPLES
 from tflm_build.errors import TflmBuildError
-from tflm_build.source.read import FUNCTION
+from tflm_build.source.read import FUNCTION, check_name
 from tflm_build.source.samples import Samples
 
 __all__ = ["data_files", "read_samples"]
@@ -44,9 +44,10 @@ def read_samples(option: str, source: str) -> Samples:
             raise TflmBuildError(msg)
         return Samples(option, source, "", int(match[1]), {})
     match = FUNCTION.fullmatch(source)
+    path = Path(match[1] if match else source)
+    check_name(option, path)
     if match is not None:
-        return _from_function(option, Path(match[1]), match[2])
-    path = Path(source)
+        return _from_function(option, path, match[2])
     if path.is_dir():
         return _from_folder(option, path)
     return _from_file(option, path)

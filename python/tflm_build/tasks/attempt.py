@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Call what may kill its process, as interpreters do, in a fork of this one."""
 
+import errno
 import os
 import signal
 import sys
@@ -10,12 +11,13 @@ from typing import Any, Final
 
 from tflm_build.child.messages import Message, pack, unpack
 
-__all__ = ["SECONDS", "attempt", "words"]
+__all__ = ["SECONDS", "attempt", "end_after", "words"]
 
 SECONDS: Final = 20
-"""For one vector: a model on a chip computes less than these kernels do in that time."""
+"""Of the processor, for one vector: a model on a chip computes less than these kernels do in that time."""
 
 _ANSWER, _WORDS = Path("attempt.npz"), Path("attempt.log")  # in the child's own folder
+_FULL: Final = 2  # exit status
 _SHOWN: Final = 3  # lines of what was said that an error quotes
 
 
@@ -24,35 +26,49 @@ def attempt(work: Callable[[], Mapping[str, Any]], seconds: int) -> Message | No
 
     Args:
         work: returns a message.
-        seconds: the time that it has; a loop in a model need not end.
+        seconds: the processor's time that it has; a loop in a model need not end.
 
     Returns:
         The message; None where the function failed, died, or gave no answer in time: `words` then tells why.
+
+    Raises:
+        OSError: there is no room for the message.
     """
     with _WORDS.open("wb") as log:
         process = os.fork()
         if process == 0:
-            signal.alarm(seconds)
+            end_after(seconds)
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
             os._exit(_work_here(work))
         status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if status == _FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if status < 0:
         end = signal.Signals(-status)
-        how = "gave no answer in time and was ended" if end is signal.SIGALRM else f"was ended by {end.name}"
+        how = "gave no answer in time and was ended" if end is signal.SIGPROF else f"was ended by {end.name}"
         with _WORDS.open("a") as log:
             log.write(f"\nthe interpreter {how}")
     return unpack(_ANSWER.read_bytes()) if status == 0 else None
 
 
+def end_after(seconds: int) -> None:
+    """End this process after so many seconds of the processor: what else the machine does must not decide an answer."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 def _work_here(work: Callable[[], Mapping[str, Any]]) -> int:
     """Call the function in this process; the exit status says whether it worked."""
     try:
-        _ANSWER.write_bytes(pack(work()))
+        answer = pack(work())
     except Exception as error:  # noqa: BLE001 - it goes into _WORDS, behind what the interpreter said
         sys.stderr.write(f"{error}\n")
         sys.stderr.flush()
         return 1
+    try:
+        _ANSWER.write_bytes(answer)
+    except OSError:
+        return _FULL
     return 0
 
 

@@ -71,8 +71,8 @@ def _compare(model: Model, values: Mapping[int, Array]) -> list[_Row]:
     rows = [_UNKNOWN] * len(operators)
     count = len(next(iter(values.values())))
     for place, operator in enumerate(operators):
-        unpacked = read_decode(operator)
-        if unpacked is not None and values.keys() >= set(written[place]):
+        unpacked = read_decode(operator) or []
+        if unpacked and len(unpacked) == len(written[place]) and values.keys() >= set(written[place]):
             answer = {index: np.stack([array] * count) for index, array in zip(written[place], unpacked, strict=True)}
             rows[place] = _row(len(RESOLVERS), answer, values, written[place])
         for read in _OWN_KERNELS:

@@ -8,7 +8,6 @@ TFLM may kill its process on a damaged model or in an arena that is too small, s
 """
 
 import re
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ import numpy as np
 
 from tflm_build.arrays import Array, same_answers
 from tflm_build.errors import TflmBuildError
-from tflm_build.tasks.attempt import SECONDS, attempt, words
+from tflm_build.tasks.attempt import SECONDS, attempt, end_after, words
 from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS, fill_memory
 
@@ -166,7 +165,7 @@ def _attempt_here(model: _Model, arena: int, inputs: Sequence[Array], pattern: i
     interpreter = runtime.Interpreter.from_bytes(model.flatbuffer, arena_size=arena)
     answers = []
     for vector in zip(*inputs, strict=True):
-        signal.alarm(SECONDS)  # each has its own time: a loop that its input bounds is found at the first
+        end_after(SECONDS)  # each has its own time: a loop that its input bounds is found at the first
         for index, value in enumerate(vector):
             interpreter.set_input(value, index)
         interpreter.invoke()
