@@ -116,7 +116,7 @@ def test_stripped_firmware(arm: Path, tmp_path: Path, passes: Callable[..., None
     passes(tmp_path / "firmware.elf")
 
 
-@pytest.mark.parametrize("offset", [0, 1000, 1871])
+@pytest.mark.parametrize("offset", [0, 1000, 1551])
 def test_a_patched_byte(
     offset: int, host: Path, arm: Path, hello_world: Path, tmp_path: Path, fails: Callable[..., None]
 ) -> None:

@@ -20,6 +20,7 @@ from tflm_build.model.ops import check_ops
 from tflm_build.model.weights import weight_distributions
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.memory_plan import make_plan, with_plan
+from tflm_build.passes.shrink import shrink_model
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 
 __all__ = ["KINDS", "Judged", "changed", "judge"]
@@ -97,12 +98,15 @@ def _examine(flatbuffer: bytes) -> str:
         describe_layers(model.graph)
         weight_distributions(model.graph)
         plan = make_plan(model)
+        shrunk = shrink_model(model).model
     except TflmBuildError as refusal:
         error = str(refusal)
         assert error, "an empty message"
         assert error.isprintable(), repr(error)
         return error
     assert canonicalize(model.flatbuffer).flatbuffer == model.flatbuffer, "the canonical form is not the last word"
+    check_flatbuffer(shrunk.flatbuffer)
+    assert canonicalize(shrunk.flatbuffer).flatbuffer == shrunk.flatbuffer, "what is shrunk is not canonical"
     if plan is not None:
         check_flatbuffer(with_plan(model, plan).flatbuffer)
     return ""

@@ -5,6 +5,7 @@ A channel is a place along a tensor's last axis. Of an operator that is not know
 writes: its channels have the whole range of their type.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -61,21 +62,25 @@ def analyse(subgraph: Subgraph) -> Analysis:
         if operand.type in _TYPES and operand.shape:
             found.intervals[operand.place] = _given(operand)
     for place, operator in enumerate(subgraph.operators):
-        if not operator.outputs or operator.outputs[0].place not in found.intervals:
-            continue
-        linear = read_linear(operator)
-        if linear is not None:
-            _bound_linear(found, place, operator, linear)
-            continue
-        rule = _RULES.get(operator.op)
-        if rule is None or not _one_scale(operator) or (operator.reads[0].constant and rule is not _combined):
-            continue
-        bounded = rule(operator, found.intervals)
-        if bounded is not None:
-            interval, couplings = bounded
-            found.intervals[operator.outputs[0].place] = interval
-            found.couplings[place] = couplings
+        if len(operator.outputs) == 1 and operator.outputs[0].place in found.intervals:
+            # Of a stranger's operator, inputs may be missing and shapes may not fit: it is opaque, and TFLM refuses it.
+            with contextlib.suppress(IndexError, ValueError):
+                _bound(found, place, operator)
     return found
+
+
+def _bound(found: Analysis, place: int, operator: Operator) -> None:
+    """Add what is known of one operator."""
+    linear = read_linear(operator)
+    if linear is not None:
+        _bound_linear(found, place, operator, linear)
+        return
+    rule, output = _RULES.get(operator.op), operator.outputs[0]
+    if rule is None or not _one_scale(operator) or (operator.reads[0].constant and rule is not _combined):
+        return
+    bounded = rule(operator, found.intervals)
+    if bounded is not None and len(bounded[0].low) == output.shape[-1]:
+        found.intervals[output.place], found.couplings[place] = bounded
 
 
 def _given(operand: Operand) -> Interval:

@@ -78,7 +78,8 @@ def fuse_padding(model: Model) -> tuple[Model, set[int]]:
     draft = ModelDraft(model)
     gone: set[int] = set()
     for place, operator in enumerate(subgraph.operators):
-        if operator.op != "PAD" or operator.outputs[0].place in subgraph.outputs:
+        whole = operator.op == "PAD" and len(operator.reads) == 2 and len(operator.outputs) == 1  # noqa: PLR2004 - image, sides
+        if not whole or operator.outputs[0].place in subgraph.outputs:
             continue
         target = operator.outputs[0].place
         readers = [
@@ -97,7 +98,7 @@ def fuse_padding(model: Model) -> tuple[Model, set[int]]:
 
 def _is_convolution(operator: Operator) -> bool:
     """Say whether an operator moves a constant kernel over an image."""
-    if operator.op not in _CONVOLUTIONS or operator.options is None:
+    if operator.op not in _CONVOLUTIONS or operator.options is None or len(operator.reads) < 2 or not operator.outputs:  # noqa: PLR2004
         return False
     source, kernel, output = *operator.reads[:2], operator.outputs[0]
     whole = kernel.constant and kernel.type == "int8" and source.type in {"int8", "int16"}

@@ -51,5 +51,7 @@ def _ignores_scale(operator: Operator) -> bool:
 
 def _shape_is_fixed(operator: Operator) -> bool:
     """Say whether a RESHAPE reads a constant shape: TFLM goes by the output's, LiteRT by the options without one."""
+    if len(operator.reads) != 2 or not operator.outputs:  # noqa: PLR2004 - the tensor and its shape
+        return False
     shape = operator.outputs[0].shape
-    return len(operator.reads) > 1 and operator.reads[1].constant and 0 < len(shape) <= _MAX_RANK and min(shape) > 0
+    return operator.reads[1].constant and 0 < len(shape) <= _MAX_RANK and min(shape) > 0
