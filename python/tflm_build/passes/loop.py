@@ -191,7 +191,9 @@ def zeros(draft: Draft, name: str, shape: Sequence[int], kind: Any, scaling: Sca
     zero = np.float32(0) if scaling is None else np.int8(scaling[1])
     sizes = draft.constant("shape", np.array(shape, np.int32))
     target = draft.tensor(name, shape, filled, (1.0, 0) if filled != kind else scaling)
-    draft.operator("FILL", [sizes, draft.constant("zero", np.array(zero), draft.scaling(target))], target, "FillOptions")
+    draft.operator(
+        "FILL", [sizes, draft.constant("zero", np.array(zero), draft.scaling(target))], target, "FillOptions"
+    )
     if filled == kind:
         return target
     wide = draft.tensor(f"{name}/wide", shape, kind, scaling)

@@ -21,8 +21,11 @@ LiteRT, whose tanh of less is 1 everywhere."""
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer belongs: the places of what it writes among the model's inputs, and of what it reads among its
-    outputs.
+    """Where a layer belongs.
+
+    Attributes:
+        writes: the place of what it writes among the model's inputs.
+        reads: the place of what it reads among the model's outputs.
     """
 
     writes: int

@@ -111,7 +111,9 @@ def _units(operators: Sequence[Operator], places: Sequence[int]) -> list[list[in
             if any(states & _states((*operators[other].reads, *operators[other].outputs)) for other in unit)
         ]
         if place not in sharing:
-            units = [unit for unit in units if unit not in same] + [[*(other for unit in same for other in unit), place]]
+            units = [unit for unit in units if unit not in same] + [
+                [*(other for unit in same for other in unit), place]
+            ]
     return units
 
 

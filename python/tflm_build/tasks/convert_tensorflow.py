@@ -227,8 +227,8 @@ def _refuse_loops(function: Any) -> None:
     loop = next((node.name for node in nodes if node.op in _LOOPS), None)
     if loop is not None:
         msg = (
-            f"TensorFlow cannot calibrate the loop '{loop}', as rolled LSTM and GRU layers make it; pass the Keras "
-            "model, whose layers are unrolled here, or set unroll=True in the layer"
+            f"TensorFlow cannot calibrate the loop '{loop}', as LSTM and GRU layers make it; pass the Keras model, "
+            "whose layers become operators of TFLM here, or set unroll=True in the layer"
         )
         raise TflmBuildError(msg)
 

@@ -139,8 +139,8 @@ def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[s
     cut, others = cut_recurrent(model, call, specs)
     if unroll and others and cut is None:
         loaded = replace(loaded, converted=trace())
-    reasons = "".join(f"; '{name}' was unrolled, and grows with the steps: {others[name]}" for name in others)
-    return replace(loaded, cut=cut, notes=(*notes, *([reasons[2:]] if reasons else [])))
+    unrolled = (f"'{name}' was unrolled, so that its size grows with the steps: {others[name]}" for name in others)
+    return replace(loaded, cut=cut, notes=(*notes, *unrolled))
 
 
 def _refuse_what_converts_badly(model: Any) -> None:

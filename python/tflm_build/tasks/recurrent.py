@@ -44,7 +44,9 @@ class Cut:
     reads: Any
     reset: Callable[[], None]
 
-    def follow(self, samples: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> tuple[list[Array], list[Recurrent]]:
+    def follow(
+        self, samples: Sequence[Array], shapes: Sequence[tuple[int, ...]]
+    ) -> tuple[list[Array], list[Recurrent]]:
         """Let the model run samples, and the layers on what they read there.
 
         Args:
@@ -197,9 +199,7 @@ def _what_hinders(layer: Any, sequences: Any, arguments: Sequence[Any], keywords
 
 def _functions(cell: Any) -> tuple[str, ...]:
     """Return the names of a cell's activations."""
-    return tuple(
-        getattr(cell, name).__name__ for name in ("activation", "recurrent_activation") if hasattr(cell, name)
-    )
+    return tuple(getattr(cell, name).__name__ for name in ("activation", "recurrent_activation") if hasattr(cell, name))
 
 
 def _read(layer: Any, shape: tuple[int, ...], place: int) -> Recurrent:
