@@ -46,9 +46,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     tf.config.threading.set_intra_op_parallelism_threads(1)  # sums in one order, on any number of cores
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    quantized = request["quantize"] != "none"
     path = _write_copy(request) or request["path"]
-    model = load_model(request["kind"], path, unroll=quantized, unsafe=request["unsafe_deserialize"])
+    model = load_model(request["kind"], path, unsafe=request["unsafe_deserialize"])
     calibration = _bind(request, "CALIBRATION", model.inputs)
     test_data = _bind(request, "TEST_DATA", model.inputs)
     notes = [*model.notes, *(note for data in (calibration, test_data) if data is not None for note in data.notes)]
