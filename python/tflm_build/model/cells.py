@@ -134,10 +134,8 @@ class Numbers:
         """Apply a function."""
         if function == "linear":
             return value
-        functions: dict[str, Callable[[Array], Array]] = {
-            "relu": lambda real: np.maximum(real, 0), "sigmoid": _sigmoid, "tanh": np.tanh,
-        }  # fmt: skip
-        return self._keep(functions[function](value), function)
+        known: dict[str, Callable[[Array], Array]] = {"relu": _relu, "sigmoid": _sigmoid, "tanh": np.tanh}
+        return self._keep(known[function](value), function)
 
     def _keep(self, values: Array, function: str = "") -> Array:
         if self.place == len(self.ranges):
@@ -146,6 +144,11 @@ class Numbers:
         self.made[id(values)] = self.ranges[self.place]
         self.place += 1
         return values
+
+
+def _relu(values: Array) -> Array:
+    """Cut off what is below zero."""
+    return np.maximum(values, 0)
 
 
 def _sigmoid(values: Array) -> Array:

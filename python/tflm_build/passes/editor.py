@@ -32,7 +32,7 @@ class Editor:
     """
 
     def __init__(self, model: Any, main: Any = None) -> None:
-        """Begin with a model and one of its subgraphs; None: the first."""
+        """Begin with a model; without `main`, its first subgraph is worked on."""
         self.model = model
         self.main = main or model.subgraphs[0]
 

@@ -103,9 +103,13 @@ def _body(draft: Editor, layer: Recurrent, inputs: Sequence[int], kind: Any) -> 
     for old, new in zip(states, after, strict=True):
         draft.main.tensors[new].quantization = draft.main.tensors[old].quantization
     rows = []
-    if layer.rows > 1:
-        rows.append(draft.tensor("written", (layer.rows, layer.units), kind, draft.scaling(states[0])))
-        draft.operator("DYNAMIC_UPDATE_SLICE", [written[0], after[0], place], rows[0])
+    if layer.rows > 1:  # the oldest row goes, the newest comes behind: after all steps there are only new ones
+        shape, scaling = (layer.rows - 1, layer.units), draft.scaling(states[0])
+        later = draft.tensor("later", shape, kind, scaling)
+        bounds = [draft.constant("bound", np.array(bound, np.int32)) for bound in ([1, 0], [0, 0], [1, 1])]
+        draft.operator("STRIDED_SLICE", [written[0], *bounds], later, "StridedSliceOptions", endMask=3)
+        rows.append(draft.tensor("written", (layer.rows, layer.units), kind, scaling))
+        draft.operator("CONCATENATION", [later, after[0]], rows[0], "ConcatenationOptions", axis=0)
     following = draft.tensor("next", (2,), schema.TensorType.INT32)
     draft.operator("ADD", [place, draft.constant("one", np.array([1, 0], np.int32))], following, "AddOptions")
     return [*rows, *after, following, sequences]

@@ -21,7 +21,12 @@ LiteRT, whose tanh of less is 1 everywhere."""
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer belongs: what it writes is one of the model's inputs, and what it reads one of its outputs."""
+    """Where a layer belongs.
+
+    Attributes:
+        writes: the place of what it writes among the model's inputs.
+        reads: the place of what it reads among the model's outputs.
+    """
 
     writes: int
     reads: int

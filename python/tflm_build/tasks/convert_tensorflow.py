@@ -61,9 +61,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     tf.config.threading.set_intra_op_parallelism_threads(1)  # sums in one order, on any number of cores
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    quantized = request["quantize"] != "none"
     path = _write_copy(request) or request["path"]
-    model = load_model(request["kind"], path, unroll=quantized, unsafe=request["unsafe_deserialize"])
+    model = load_model(request["kind"], path, unsafe=request["unsafe_deserialize"])
     calibration = _bind(request, "CALIBRATION", model.inputs)
     test_data = _bind(request, "TEST_DATA", model.inputs)
     notes = [*model.notes, *(note for data in (calibration, test_data) if data is not None for note in data.notes)]
@@ -271,8 +270,8 @@ def _refuse_loops(function: Any) -> None:
     loop = next((node.name for node in _nodes(function) if node.op in _LOOPS), None)
     if loop is not None:
         msg = (
-            f"TensorFlow cannot calibrate the loop '{loop}', as rolled LSTM and GRU layers make it; pass the Keras "
-            "model, whose layers are unrolled here, or set unroll=True in the layer"
+            f"TensorFlow cannot calibrate the loop '{loop}', as LSTM and GRU layers make it; pass the Keras model, "
+            "whose layers become operators of TFLM here, or set unroll=True in the layer"
         )
         raise TflmBuildError(msg)
 

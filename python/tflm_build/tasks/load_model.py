@@ -52,13 +52,12 @@ class Loaded:
     versions: dict[str, str]
 
 
-def load_model(kind: str, path: str, *, unroll: bool, unsafe: bool) -> Loaded:
+def load_model(kind: str, path: str, *, unsafe: bool) -> Loaded:
     """Load a source.
 
     Args:
         kind: as in read.py: keras, h5, saved_model or function.
         path: where it lies; for a function `module.py:name`.
-        unroll: unroll recurrent layers of a Keras model, which TensorFlow cannot calibrate otherwise.
         unsafe: let Keras deserialize code that lies in the file.
 
     Raises:
@@ -73,8 +72,8 @@ def load_model(kind: str, path: str, *, unroll: bool, unsafe: bool) -> Loaded:
         model = call_function(f"`SRC` '{Path(file).name}:{name}'", Path(file), name)
         if not hasattr(model, "inputs") or hasattr(model, "structured_input_signature"):
             return _concrete(model, model, (), {})
-        return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
-    return _keras_file(path, unroll=unroll, unsafe=unsafe)
+        return _keras(model, notes=(), versions=_keras_versions())
+    return _keras_file(path, unsafe=unsafe)
 
 
 def _keras_versions() -> dict[str, str]:
@@ -84,7 +83,7 @@ def _keras_versions() -> dict[str, str]:
     return {"keras": keras.__version__}
 
 
-def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
+def _keras_file(path: str, *, unsafe: bool) -> Loaded:
     """Load a file that Keras 3 or Keras 2 has saved."""
     import keras
 
@@ -95,11 +94,11 @@ def _keras_file(path: str, *, unroll: bool, unsafe: bool) -> Loaded:
         if final or not path.lower().endswith((".h5", ".hdf5")):
             msg = f"`SRC` is not a model that Keras {keras.__version__} can load: {first_line(error)}; save it again"
             raise TflmBuildError(msg) from error
-        return _keras_2_file(path, error, unroll=unroll, unsafe=unsafe)
-    return _keras(model, unroll=unroll, notes=(), versions=_keras_versions())
+        return _keras_2_file(path, error, unsafe=unsafe)
+    return _keras(model, notes=(), versions=_keras_versions())
 
 
-def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) -> Loaded:
+def _keras_2_file(path: str, first: Exception, *, unsafe: bool) -> Loaded:
     """Load an .h5 file that Keras 3 refused."""
     try:
         import tf_keras
@@ -118,10 +117,10 @@ def _keras_2_file(path: str, first: Exception, *, unroll: bool, unsafe: bool) ->
         )
         raise TflmBuildError(msg) from error
     note = f"Keras 3 cannot load this .h5 file, so tf-keras {tf_keras.__version__} did"
-    return _keras(model, unroll=unroll, notes=(note,), versions={"tf-keras": tf_keras.__version__})
+    return _keras(model, notes=(note,), versions={"tf-keras": tf_keras.__version__})
 
 
-def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[str, str]) -> Loaded:
+def _keras(model: Any, *, notes: tuple[str, ...], versions: dict[str, str]) -> Loaded:
     """Trace a built Keras model at batch 1."""
     import tensorflow as tf
 
@@ -137,10 +136,10 @@ def _keras(model: Any, *, unroll: bool, notes: tuple[str, ...], versions: dict[s
 
     loaded = _concrete(trace(), model, notes, versions, inputs)
     cut, others = cut_recurrent(model, call, specs)
-    if unroll and others and cut is None:
+    if others and cut is None:
         loaded = replace(loaded, converted=trace())
-    reasons = "".join(f"; '{name}' was unrolled, and grows with the steps: {others[name]}" for name in others)
-    return replace(loaded, cut=cut, notes=(*notes, *([reasons[2:]] if reasons else [])))
+    unrolled = (f"'{name}' was unrolled, so that its size grows with the steps: {others[name]}" for name in others)
+    return replace(loaded, cut=cut, notes=(*notes, *unrolled))
 
 
 def _refuse_what_converts_badly(model: Any) -> None:
