@@ -11,13 +11,14 @@
 
 /* An arena begins with the address of the session that it belongs to, from the end of its opening to its closing. */
 static void mark(const tflm_session *session, const tflm_session *owner) {
-  memcpy(session->arena, &owner, sizeof owner);
+  const uintptr_t address = (uintptr_t)owner;
+  memcpy(session->arena, &address, sizeof address);
 }
 
 static bool has_arena(const tflm_session *session) {
-  const tflm_session *owner;
-  memcpy(&owner, session->arena, sizeof owner);
-  return owner == session;
+  uintptr_t address;
+  memcpy(&address, session->arena, sizeof address);
+  return address == (uintptr_t)session;
 }
 
 static bool is_open(const tflm_session *session) {
