@@ -97,6 +97,8 @@ function(_tflm_build_add_model function name arguments)
     MAX_ARENA
     MAX_MACS
     PLAN
+    TARGET
+    KERNELS
     EMBED
     SYMBOL
     SECTION
