@@ -9,6 +9,7 @@ OPTIONS = {
     "embed": "",
     "io_type": "auto",
     "keep_names": False,
+    "kernels": "auto",
     "max_arena": "",
     "max_flash": "",
     "max_float_error": "",
@@ -21,6 +22,7 @@ OPTIONS = {
     "section": "",
     "shrink": "auto",
     "symbol": "",
+    "target": "host",
     "unsafe_deserialize": False,
 }
 
@@ -79,6 +81,17 @@ time; auto is incbin where the C++ toolchain assembles; one of auto (default), a
     "keep_names": attr.bool(
         doc = "Keep the names of tensors in the model, for debugging.",
     ),
+    "kernels": attr.string(
+        doc = """Kernels of the TFLM on the `target`; auto: those that ask for most memory; one of auto (default),
+reference, cmsis-nn, esp-nn.""",
+        default = "auto",
+        values = [
+            "auto",
+            "reference",
+            "cmsis-nn",
+            "esp-nn",
+        ],
+    ),
     "max_arena": attr.string(
         doc = "Budget of the arena, in bytes, with K or M for 1024s.",
     ),
@@ -125,6 +138,31 @@ stays the same, which is proven on TFLM; one of auto (default), off.""",
     "symbol": attr.string(
         doc = """C identifier that the emitted symbols begin with, where models of a program have one name; default: the
 name.""",
+    ),
+    "target": attr.string(
+        doc = """Processor that the arena's size is computed for; host: it is measured here, with reference kernels; one
+of host (default), cortex-m0, cortex-m0plus, cortex-m1, cortex-m3, cortex-m4, cortex-m7, cortex-m23, cortex-m33,
+cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4, riscv32.""",
+        default = "host",
+        values = [
+            "host",
+            "cortex-m0",
+            "cortex-m0plus",
+            "cortex-m1",
+            "cortex-m3",
+            "cortex-m4",
+            "cortex-m7",
+            "cortex-m23",
+            "cortex-m33",
+            "cortex-m35p",
+            "cortex-m52",
+            "cortex-m55",
+            "cortex-m85",
+            "esp32",
+            "esp32s3",
+            "esp32p4",
+            "riscv32",
+        ],
     ),
     "unsafe_deserialize": attr.bool(
         doc = "Let Keras run code that lies in the source, as Lambda layers do.",

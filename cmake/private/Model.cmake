@@ -103,6 +103,8 @@ function(_tflm_build_add_model function name arguments)
     MAX_MACS
     PLAN
     SHRINK
+    TARGET
+    KERNELS
     EMBED
     SYMBOL
     SECTION

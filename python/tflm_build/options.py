@@ -8,11 +8,16 @@ from typing import Any
 
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["C_KEYWORDS", "QUANTIZATIONS", "Options"]
+__all__ = ["C_KEYWORDS", "KERNELS", "QUANTIZATIONS", "TARGETS", "Options"]
 
 QUANTIZATIONS = ("none", "int8", "int16x8")
 IO_TYPES = ("auto", "float32")
 EMBEDDINGS = ("auto", "array", "incbin")
+TARGETS = (
+    "host", "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m23",
+    "cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85", "esp32", "esp32s3", "esp32p4", "riscv32",
+)  # fmt: skip
+KERNELS = ("auto", "reference", "cmsis-nn", "esp-nn")
 
 # Of C23 and C++23: a model's name becomes a symbol in both.
 C_KEYWORDS = frozenset(
@@ -112,6 +117,14 @@ class Options:
         default="auto",
         choices=("auto", "off"),
     )
+    target: str = _option(
+        "processor that the arena's size is computed for; host: it is measured here, with reference kernels",
+        default="host",
+        choices=TARGETS,
+    )
+    kernels: str = _option(
+        "kernels of the TFLM on the `TARGET`; auto: those that ask for most memory", default="auto", choices=KERNELS
+    )
     embed: str = _option(
         "how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; "
         "auto writes both, for the build to choose from",
@@ -158,6 +171,15 @@ class Options:
             msg = (
                 "`CALIBRATION` is what `QUANTIZE` takes ranges from; got `QUANTIZE` none; set `QUANTIZE` to int8 or "
                 "int16x8, or pass the data as `TEST_DATA`"
+            )
+            raise TflmBuildError(msg)
+        libraries = ["auto", "reference"]
+        libraries += ["cmsis-nn"] if self.target.startswith("cortex") else []
+        libraries += ["esp-nn"] if self.target.startswith("esp") else []
+        if self.kernels not in libraries:
+            msg = (
+                f"`KERNELS` got '{self.kernels}'; allowed for `TARGET` {self.target}: {', '.join(libraries)}; leave "
+                "it out, or change `TARGET`"
             )
             raise TflmBuildError(msg)
         self._check_limit("max_lsb", float("inf"))

@@ -23,6 +23,7 @@ from tflm_build.arena.targets import arena_on, targets
 from tflm_build.model import ops
 from tflm_build.model.flatbuffer import load, store
 from tflm_build.model.types import TYPES
+from tflm_build.options import TARGETS, Options
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.stages import measure as measure_stage
 from tflm_build.stages.golden import golden_inputs
@@ -254,8 +255,57 @@ def test_each_target_computes_every_model() -> None:
         model = canonicalize(source)
         host = compute_arena(model, HOST).bytes
         assert host
-        for target in targets().values():
+        for target in map(targets().__getitem__, "cortex-m0 cortex-m4 cortex-m55 esp32s3 esp32p4 riscv32".split()):
             needs = [compute_arena(model, layout).bytes or 0 for layout in target.layouts.values()]
             assert 0 < needs[0] <= host, (name, target.name)
             assert needs[0] <= needs[-1] or name.startswith("TRANSPOSE_CONV int8"), (name, target.name)
-            assert arena_on(model, target, None).bytes == max(needs)
+            assert arena_on(model, target, [*target.layouts][-1]).bytes == needs[-1]
+
+
+def test_the_targets_are_those_of_the_option() -> None:
+    assert set(TARGETS) == set(targets())
+    for target in targets().values():
+        for library in target.layouts:
+            assert Options(name="m", src="m.tflite", target=target.name, kernels=library).kernels == library
+
+
+def test_what_is_emitted_is_what_the_target_needs(tflm_build: Run, tmp_path: Path) -> None:
+    source = tmp_path / "cnn.tflite"
+    source.write_bytes(MODELS["cnn"]())
+    model = canonicalize(source.read_bytes())
+    sizes = {}
+    for target, choice, basis in (
+        ("cortex-m4", "reference", "computed"), ("cortex-m55", "auto", "bound"), ("host", "auto", "measured")
+    ):  # fmt: skip
+        out = tmp_path / target
+        arguments = ["--name", "m", "--src", source, "--target", target, "--kernels", choice, "--plan", "off"]
+        result = tflm_build("convert", *arguments, "--out-dir", out)
+        assert result.returncode == 0, result.stderr
+        arena = read_manifest(out)["arena"]
+        library = "cmsis-nn" if basis == "bound" else "reference"
+        assert (arena["basis"], arena["target"], arena["kernels"]) == (basis, target, library)
+        assert arena["smallest"] == arena_on(model, targets()[target], library).bytes
+        sizes[target] = arena["size"]
+        header = (out / "m.h").read_text()
+        assert f"#define M_ARENA_SIZE {sizes[target]}u" in header
+        assert (f"Computed for {target} with {library} kernels" in header) == (basis != "measured")
+        assert (f"; computed for {target} with {library} kernels\n" in result.stdout) == (basis != "measured")
+        assert ("sizeof(void *) == 4" in (out / "m_ops.cc").read_text()) == (basis != "measured")
+    assert sizes["cortex-m4"] < sizes["cortex-m55"]
+    assert sizes["cortex-m4"] < sizes["host"]
+    arguments = ["--name", "m", "--src", source, "--plan", "off", "--max-arena", str(sizes["cortex-m4"])]
+    result = tflm_build(
+        "convert",
+        *arguments,
+        "--target",
+        "cortex-m4",
+        "--kernels",
+        "reference",
+        "--emit",
+        "arena",
+        "--out-dir",
+        tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    result = tflm_build("convert", *arguments, "--target", "cortex-m55", "--out-dir", tmp_path)
+    assert f"--max-arena is exceeded: got {sizes['cortex-m55']:,} B of arena" in result.stderr

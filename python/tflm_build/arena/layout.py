@@ -33,15 +33,7 @@ class Layout:
 
     def size(self, structure: str) -> Size:
         """Return the size of a structure; KeyError for one that structures.tsv lacks."""
-        fields, further = _structures()[structure]
-        for condition, more in further:
-            fields += more if condition in self.built_with else ""
-        sizes = {"p": self.pointer, "e": self.enumeration, "d": 8, "i": 4, "h": 2, "b": 1}
-        end, widest = 0, 1
-        for count, field in re.findall(r"(\d*)([a-z])", fields):
-            end = round_up(end, sizes[field]) + int(count or 1) * sizes[field]
-            widest = max(widest, sizes[field])
-        return Size(round_up(end, widest), widest)
+        return _size(self, structure)
 
 
 HOST: Final = Layout(8, 4, frozenset({"compression", "recording"}))
@@ -51,6 +43,20 @@ HOST: Final = Layout(8, 4, frozenset({"compression", "recording"}))
 def round_up(value: int, alignment: int) -> int:
     """Return the smallest multiple of the alignment that is not less than the value."""
     return -(-value // alignment) * alignment
+
+
+@cache
+def _size(layout: Layout, structure: str) -> Size:
+    """Lay the fields of a structure out, each at a multiple of its size."""
+    fields, further = _structures()[structure]
+    for condition, more in further:
+        fields += more if condition in layout.built_with else ""
+    sizes = {"p": layout.pointer, "e": layout.enumeration, "d": 8, "i": 4, "h": 2, "b": 1}
+    end, widest = 0, 1
+    for count, field in re.findall(r"(\d*)([a-z])", fields):
+        end = round_up(end, sizes[field]) + int(count or 1) * sizes[field]
+        widest = max(widest, sizes[field])
+    return Size(round_up(end, widest), widest)
 
 
 @cache

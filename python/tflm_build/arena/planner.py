@@ -2,7 +2,7 @@
 """Place planned memory as TFLM does: what has an offset first, then the largest, each at the lowest that is free."""
 
 from bisect import insort
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = ["Planned", "planned_head"]
@@ -24,8 +24,9 @@ class Planned(NamedTuple):
     offset: int | None = None
 
 
-def planned_head(planned: Sequence[Planned]) -> int:
-    """Return the bytes that all take together."""
+@lru_cache(8)
+def planned_head(planned: tuple[Planned, ...]) -> int:
+    """Return the bytes that all take together; many targets plan the same."""
     chosen = sorted(
         (index for index, memory in enumerate(planned) if memory.offset is None),
         key=lambda index: (-planned[index].bytes, -index),

@@ -27,6 +27,8 @@ _REQUESTS_AHEAD: Final = 12  # scratch requests that TFLM has room for before an
 
 _PLANNER_ROW: Final = 40  # bytes that the greedy planner needs for each planned memory: ten numbers, on every processor
 
+_MOST_TENSORS: Final = 3000  # the time that planning takes grows with their square
+
 _PLAN_HEADER: Final = 3  # numbers in front of the offsets: version, subgraph, count
 
 
@@ -108,12 +110,14 @@ def compute_arena(model: Model, layout: Layout) -> ComputedArena:
     line = timeline(graph)
     if lacking:
         return ComputedArena(None, unknown=tuple(lacking))
+    if len(tensors) > _MOST_TENSORS:
+        return ComputedArena(None, unknown=(f"more than {_MOST_TENSORS:,} tensors",))
     if line is None or (offsets and len(offsets) != len(tensors)) or any(tensor.bytes is None for tensor in tensors):
         return ComputedArena(None, unknown=("a model that TFLM refuses",))
     arena = _Arena(layout)
     try:
         _Replay(graph, line, offsets or [-1] * len(tensors), arena).run()
-    except (IndexError, ZeroDivisionError):
+    except (IndexError, ValueError, ZeroDivisionError):
         return ComputedArena(None, unknown=("operators that TFLM refuses",))
     smallest, floor = (round_up(size, _ALIGNMENT) for size in (arena.needed, arena.floor))
     return ComputedArena(smallest, floor, arena.head, arena.tail)
@@ -227,7 +231,7 @@ class _Replay:
         planned = self._planned(offsets)
         arena.plan(len(planned))
         arena.resize(0)
-        arena.resize(planned_head(planned))
+        arena.resize(planned_head(tuple(planned)))
 
     def _planned(self, offsets: Sequence[int]) -> list[Planned]:
         """Return what is planned: tensors, then scratch memory."""

@@ -62,16 +62,15 @@ def targets() -> dict[str, Target]:
     return found
 
 
-def arena_on(model: Model, target: Target, kernels: str | None) -> ComputedArena:
+def arena_on(model: Model, target: Target, kernels: str) -> ComputedArena:
     """Return what TFLM needs on a target.
 
     Args:
         model: canonical.
         target: the processor.
-        kernels: the library; None: the one that needs most.
+        kernels: the library.
     """
-    layouts = target.layouts.values() if kernels is None else [target.layouts[kernels]]
-    return max((compute_arena(model, layout) for layout in layouts), key=lambda arena: arena.bytes or 0)
+    return compute_arena(model, target.layouts[kernels])
 
 
 def arenas_by_target(model: Model) -> tuple[OnTarget, ...]:

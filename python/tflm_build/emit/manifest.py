@@ -84,12 +84,16 @@ def manifest(
         "weights": [_weights(weights) for weights in shipment.weights],
         "budgets": {kind: options.budget(f"max_{kind}") for kind in ("flash", "arena", "macs")},
         "arena": {
-            "smallest": arranged.measured.smallest_arena,
+            "basis": arranged.need.basis,
+            "target": arranged.need.target,
+            "kernels": arranged.need.kernels,
+            "smallest": arranged.need.smallest,
+            "measured": arranged.measured.smallest_arena,
             "computed": arranged.measured.computed.bytes,
             "interpreter": INTERPRETER_SIZE,
-            "size": arranged.measured.arena_size,
-            "head": arranged.measured.head,
-            "tail": arranged.measured.tail,
+            "size": arranged.need.size,
+            "head": arranged.need.head,
+            "tail": arranged.need.tail,
             "targets": [
                 {"target": each.target, "kernels": each.kernels, "size": each.bytes + INTERPRETER_SIZE}
                 for each in arranged.targets

@@ -30,7 +30,7 @@ def emit_sources(shipment: Shipment) -> dict[str, bytes]:
         f"{name}_ops.cc": _ops(shipment),
         f"{name}_golden.h": _fill(shipment, "golden.h", **_golden_words(shipment)),
         f"{name}_golden.c": _golden(shipment),
-        f"{name}.arena": f"{shipment.arranged.measured.arena_size}\n",
+        f"{name}.arena": f"{shipment.arranged.need.size}\n",
     }
     binary = {f"{name}.tflite": shipment.flatbuffer, f"{name}_golden.npz": _golden_arrays(shipment)}
     if shipment.embed != "array":
@@ -89,8 +89,9 @@ def _header(shipment: Shipment) -> str:
         crc32=f"{shipment.crc32:08X}",
         data_size=len(shipment.flatbuffer),
         align=shipment.align,
-        arena=shipment.arranged.measured.arena_size,
-        measured=shipment.arranged.measured.smallest_arena,
+        arena=shipment.arranged.need.size,
+        smallest=shipment.arranged.need.smallest,
+        basis=_basis(shipment),
         interpreter=INTERPRETER_SIZE,
         state=_state_words(shipment.state),
         state_size=shipment.state.bytes,
@@ -104,6 +105,13 @@ def _state_words(state: State) -> str:
     if not state.kept:
         return "The model keeps no state: no run depends on another."
     return f"State, kept in the arena from one run to the next: {state.words}. tflm_reset() makes it the first again."
+
+
+def _basis(shipment: Shipment) -> str:
+    """Say in the header where the arena's size comes from."""
+    need = shipment.arranged.need
+    file = "arena_measured.h" if need.basis == "measured" else "arena_computed.h"
+    return _fill(shipment, file, note=need.note.capitalize()).rstrip("\n")
 
 
 def _tensor(shipment: Shipment, kind: str, index: int, tensor: Tensor) -> str:
@@ -173,13 +181,15 @@ def _ops(shipment: Shipment) -> str:
     }
     headers = sorted({kernel.header for kernel in kernels} - {""})
     scales = any(used.op == "FULLY_CONNECTED" and used.per_channel for used in shipment.ops)
+    guard = _fill(shipment, "ops_per_channel.cc") if scales else ""
+    guard += "" if shipment.arranged.need.basis == "measured" else _fill(shipment, "ops_target.cc")
     return _fill(
         shipment,
         "ops.cc",
         includes="".join(_fill(shipment, "ops_include.cc", header=header) for header in headers),
         fallbacks=_fill(shipment, "ops_fallbacks.cc", **words) if kernels else "",
         typed=_fill(shipment, "ops_typed.cc", **words) if kernels else "",
-        guard=_fill(shipment, "ops_per_channel.cc") if scales else "",
+        guard=guard,
         op_count=len(calls),
         registrations=" &&\n                        ".join(f"{call} == kTfLiteOk" for call in calls),
     )

@@ -26,10 +26,11 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
         converted: the flatbuffer as the converter wrote it, and what the calibration data is like.
     """
     arranged, proof = shipment.arranged, shipment.proof
-    measured, flash, before = arranged.measured, len(shipment.flatbuffer), converted.bytes_before
-    passing = measured.smallest_arena - measured.head - measured.tail
-    basis = f"; {measured.basis}" if measured.basis else ""
-    parts = f"{measured.head:,} B of activations, {measured.tail:,} B kept, {passing:,} B while allocating"
+    flash, before = len(shipment.flatbuffer), converted.bytes_before
+    need = arranged.need
+    passing = need.smallest - need.head - need.tail
+    basis = f"; {need.note}" if need.note else ""
+    parts = f"{need.head:,} B of activations, {need.tail:,} B kept, {passing:,} B while allocating"
     lines = {
         "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
         "shrink": _shrunk(shipment.shrinkage),
@@ -43,7 +44,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     }
     macs = sum(layer.macs for layer in shipment.work)
     kind = {"none": "float32"}.get(shipment.graph.quantization, shipment.graph.quantization)
-    title = f"{shipment.name}: {kind}, {flash:,} B of flash, {measured.arena_size:,} B of arena, {macs:,} MACs"
+    title = f"{shipment.name}: {kind}, {flash:,} B of flash, {need.size:,} B of arena, {macs:,} MACs"
     return "\n".join([title, *(f"  {word:<6} {escape(text)}" for word, text in lines.items() if text)])
 
 

@@ -4,16 +4,45 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tflm_build.arena.targets import OnTarget, arenas_by_target
+from tflm_build.arena.targets import HOST_TARGET, REFERENCE, OnTarget, arena_on, arenas_by_target, targets
 from tflm_build.arrays import same_answers
 from tflm_build.model.lifetimes import Block
 from tflm_build.model.model import Model
 from tflm_build.options import Options
 from tflm_build.passes.memory_plan import blocks_of, greedy_head, lower_bound, make_plan, with_plan
 from tflm_build.stages.golden import GoldenInputs
-from tflm_build.stages.measure import Measurement, measure
+from tflm_build.stages.measure import INTERPRETER_SIZE, Measurement, measure
 
-__all__ = ["PlannedModel", "plan_arena"]
+__all__ = ["Need", "PlannedModel", "plan_arena"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """The arena that firmware has to hand out.
+
+    Attributes:
+        smallest: bytes that TFLM needs.
+        head: bytes of it that activations and scratch memory share.
+        tail: bytes of it that are kept from allocation on.
+        basis: measured, on the host; computed, for a target with reference kernels; bound, for a target with optimized
+            ones, whose versions differ.
+        target: what it holds for.
+        kernels: of the TFLM there.
+        note: what else a user should know of where the size comes from; may be empty.
+    """
+
+    smallest: int
+    head: int
+    tail: int
+    basis: str
+    target: str
+    kernels: str
+    note: str
+
+    @property
+    def size(self) -> int:
+        """Bytes that firmware has to hand out."""
+        return self.smallest + INTERPRETER_SIZE
 
 
 @dataclass(frozen=True)
@@ -22,7 +51,8 @@ class PlannedModel:
 
     Attributes:
         model: canonical, with a plan if one helps.
-        measured: what TFLM needed and answered.
+        measured: what TFLM needed and answered on the host.
+        need: what firmware has to hand out on the target.
         planned: whether the plan in it is ours.
         arena_unplanned: bytes of the smallest arena without our plan.
         lower_bound: bytes of activations that live at once; None where that is not known.
@@ -33,6 +63,7 @@ class PlannedModel:
 
     model: Model
     measured: Measurement
+    need: Need
     planned: bool
     arena_unplanned: int
     lower_bound: int | None
@@ -44,30 +75,50 @@ class PlannedModel:
 def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedModel:
     """Measure a model, and plan its memory unless `plan` is off.
 
-    A plan is kept only where TFLM then works in a smaller arena and gives the same answers.
+    A plan is kept only where TFLM then needs a smaller arena on the target, and gives the same answers here.
 
     Raises:
         TflmBuildError: TFLM does not run the model.
     """
     unplanned = best = measure(model, golden)
+    need = before = _need(options, model, unplanned)
     blocks = blocks_of(model)
     plan = make_plan(model) if options.plan == "auto" else None
     planned = False
     if plan is not None:
         candidate = with_plan(model, plan)
         measured = measure(candidate, golden)
-        if measured.smallest_arena < unplanned.smallest_arena and same_answers(measured.answers, unplanned.answers):
-            model, best, planned = candidate, measured, True
+        wanted = _need(options, candidate, measured)
+        if wanted.smallest < before.smallest and same_answers(measured.answers, unplanned.answers):
+            model, best, need, planned = candidate, measured, wanted, True
     return PlannedModel(
         model=model,
         measured=best,
+        need=need,
         planned=planned,
-        arena_unplanned=unplanned.smallest_arena,
+        arena_unplanned=before.smallest,
         lower_bound=None if blocks is None else lower_bound(blocks),
         greedy_head=None if blocks is None else greedy_head(blocks),
         targets=arenas_by_target(model),
         peak=() if blocks is None else _peak(blocks, model),
     )
+
+
+def _need(options: Options, model: Model, measured: Measurement) -> Need:
+    """Return what the target needs: as computed, or as measured on the host where it is that, or has an op unknown."""
+    here = Need(
+        measured.smallest_arena, measured.head, measured.tail, "measured", HOST_TARGET, REFERENCE, measured.basis
+    )
+    if options.target == HOST_TARGET:
+        return here
+    target = targets()[options.target]
+    names = [*target.layouts] if options.kernels == "auto" else [options.kernels]
+    kernels, arena = max(((name, arena_on(model, target, name)) for name in names), key=lambda pair: pair[1].bytes or 0)
+    if arena.bytes is None:
+        return here
+    basis = "computed" if kernels == REFERENCE else "bound"
+    note = f"computed for {target.name} with {kernels} kernels"
+    return Need(arena.bytes, arena.head, arena.tail, basis, target.name, kernels, note)
 
 
 def _peak(blocks: Sequence[Block], model: Model) -> tuple[tuple[str, int], ...]:

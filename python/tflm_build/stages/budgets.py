@@ -27,7 +27,7 @@ def check_budgets(options: Options, arranged: PlannedModel, work: Sequence[Layer
     weights = ((layer.layer, layer.weight_bytes) for layer in work)
     macs = ((layer.layer, layer.macs) for layer in work)
     _hold(options, "max_flash", len(arranged.model.flatbuffer), "B of flash", weights)
-    _hold(options, "max_arena", arranged.measured.arena_size, "B of arena", arranged.peak)
+    _hold(options, "max_arena", arranged.need.size, "B of arena", arranged.peak)
     _hold(options, "max_macs", sum(layer.macs for layer in work), "MACs", macs)
 
 
