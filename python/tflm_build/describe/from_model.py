@@ -6,13 +6,13 @@ from pathlib import Path
 from tflm_build.describe.description import Description, read_description
 from tflm_build.errors import TflmBuildError
 from tflm_build.manifest.schema import describe_model
-from tflm_build.model.graph import Graph
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops, kernels
 from tflm_build.options import Options
 from tflm_build.source.read import Source, read_source
 from tflm_build.stages.convert import convert, open_flatbuffer
+from tflm_build.stages.rewrite import rewrite_model
 
 __all__ = ["describe_source"]
 
@@ -36,7 +36,7 @@ def describe_source(path: str) -> Description:
         "ops": [{"op": op, "count": counts[op], "method": kernels().get(op)} for op in sorted(counts)],
         **describe_model(graph.inputs, graph.outputs, describe_layers(graph, lacking=True)),
     }
-    return read_description(content, refusal=_refusal(graph), built=None)
+    return read_description(content, refusal=_refusal(model), built=None)
 
 
 def _convert(source: Source) -> Model:
@@ -47,10 +47,12 @@ def _convert(source: Source) -> Model:
     return convert(options, source, {"CALIBRATION": None, "TEST_DATA": None}).model
 
 
-def _refusal(graph: Graph) -> str | None:
-    """Return why a model cannot be compiled for TFLM; None: no reason is known."""
+def _refusal(model: Model) -> str | None:
+    """Return why a model cannot be compiled for TFLM, in other ops if need be; None: no reason is known."""
     try:
-        check_ops(graph)
+        if not {operator.op for operator in model.graph.operators} <= kernels().keys():
+            model = rewrite_model(model, None, keep_names=False).model
+        check_ops(model.graph)
     except TflmBuildError as error:
         return str(error)
     return None
