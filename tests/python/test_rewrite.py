@@ -9,6 +9,7 @@ import pytest
 
 from support.interpreters import Run, litert_outputs, read_manifest, tflm_outputs
 from support.rewrite_cases import CASES, Case, made
+from tflm_build.describe.from_model import describe_source
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.stages import convert, rewrite
 from tflm_build.stages.rewrite import rewrite_model
@@ -47,6 +48,14 @@ def test_rewriting_twice_changes_nothing_more() -> None:
     once = rewrite_model(canonicalize(made(CASES["upsampling int8"])), None, keep_names=False)
     assert not rewrite_model(once.model, None, keep_names=False).changes
     assert once.model.flatbuffer == canonicalize(once.model.flatbuffer).flatbuffer
+
+
+def test_a_model_that_would_be_rewritten_is_inspected_as_it_is_and_not_refused(tmp_path: Path) -> None:
+    source = tmp_path / "m.tflite"
+    source.write_bytes(made(CASES["select float32"]))
+    description = describe_source(str(source))
+    assert [(used.op, used.method) for used in description.ops] == [("SELECT", None)]
+    assert description.refusal is None
 
 
 @pytest.mark.parametrize(

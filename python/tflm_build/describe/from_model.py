@@ -7,7 +7,6 @@ from tflm_build.arena.targets import arenas_by_target
 from tflm_build.describe.description import ArenaOnTarget, Description, read_description
 from tflm_build.errors import TflmBuildError
 from tflm_build.manifest.schema import describe_model
-from tflm_build.model.graph import Graph
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops, kernels
@@ -18,6 +17,7 @@ from tflm_build.passes.shrink import describe_shrinking, shrink_model
 from tflm_build.source.read import Source, read_source
 from tflm_build.stages.convert import convert, open_flatbuffer
 from tflm_build.stages.measure import INTERPRETER_SIZE
+from tflm_build.stages.rewrite import rewrite_model
 
 __all__ = ["describe_source"]
 
@@ -51,7 +51,7 @@ def describe_source(path: str) -> Description:
     arenas = tuple(
         ArenaOnTarget(each.target, each.kernels, each.bytes + INTERPRETER_SIZE) for each in arenas_by_target(model)
     )
-    return read_description(content, refusal=_refusal(graph), arenas=arenas, built=None)
+    return read_description(content, refusal=_refusal(model), arenas=arenas, built=None)
 
 
 def _convert(source: Source) -> Model:
@@ -62,10 +62,12 @@ def _convert(source: Source) -> Model:
     return convert(options, source, {"CALIBRATION": None, "TEST_DATA": None}).model
 
 
-def _refusal(graph: Graph) -> str | None:
-    """Return why a model cannot be compiled for TFLM; None: no reason is known."""
+def _refusal(model: Model) -> str | None:
+    """Return why a model cannot be compiled for TFLM, in other ops if need be; None: no reason is known."""
     try:
-        check_ops(graph)
+        if not {operator.op for operator in model.graph.operators} <= kernels().keys():
+            model = rewrite_model(model, None, keep_names=False).model
+        check_ops(model.graph)
     except TflmBuildError as error:
         return str(error)
     return None

@@ -16,7 +16,6 @@ from tflm_build.passes.spell_choice import (
 from tflm_build.passes.spell_copies import join_resizes, spell_tile
 from tflm_build.passes.spell_parts import (
     spell_gather,
-    spell_on_real_numbers,
     spell_reduce_max,
     spell_strided_slice,
 )
@@ -36,7 +35,6 @@ _RULES: Final[Mapping[str, tuple[int, _Rule]]] = {
     "RESIZE_NEAREST_NEIGHBOR": (2, join_resizes),
     "SELECT": (3, spell_select),
     "SELECT_V2": (3, spell_select),
-    "SQRT": (1, spell_on_real_numbers),
     "STRIDED_SLICE": (4, spell_strided_slice),
     "TILE": (2, spell_tile),
 }

@@ -13,7 +13,7 @@ from tflm_build.model.flatbuffer import schema
 from tflm_build.passes.draft import Draft
 from tflm_build.passes.identities import layer_name, reshaped
 
-__all__ = ["spell_gather", "spell_on_real_numbers", "spell_reduce_max", "spell_strided_slice"]
+__all__ = ["spell_gather", "spell_reduce_max", "spell_strided_slice"]
 
 _STRIDED: Final = 4
 """Axes that TFLM's STRIDED_SLICE takes; its SLICE takes 5."""
@@ -106,17 +106,3 @@ def spell_reduce_max(draft: Draft, operator: Any, read: Sequence[int], target: i
     options = {"padding": schema.Padding.VALID, "strideW": 1, "strideH": 1, "filterWidth": 1, "filterHeight": height}
     pool = draft.new_operator("MAX_POOL_2D", (image,), (largest,), **options)
     return Proposal((operator,), (reshaped(draft, read[0], image), pool, reshaped(draft, largest, target)))
-
-
-def spell_on_real_numbers(draft: Draft, operator: Any, read: Sequence[int], target: int) -> Proposal | None:
-    """Compute a function of integers on the real numbers that they stand for."""
-    if draft.type(target) not in {"int8", "int16"} or not draft.scaling(read[0])[0] or not draft.scaling(target)[0]:
-        return None
-    name = layer_name(draft, operator)
-    real, result = (draft.new_plain(draft.shape(place), "float32", name) for place in (read[0], target))
-    after = (
-        draft.new_operator("DEQUANTIZE", read[:1], (real,)),
-        draft.new_operator(draft.op(operator), (real,), (result,)),
-        draft.new_operator("QUANTIZE", (result,), (target,)),
-    )
-    return Proposal((operator,), after)
