@@ -98,11 +98,66 @@ static double difference(element one, element other) {
   return distance < 0.0 ? -distance : distance;
 }
 
+/* Numbers are written by hand, and counts as unsigned long: newlib-nano's printf knows neither %g nor %lld nor %zu. */
+static void print_digits(const char *digits, int count) { printf("%.*s", count, digits); }
+
+static void print_integer(int64_t value) {
+  char text[20];
+  size_t first = sizeof text;
+  uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  do {
+    text[--first] = (char)('0' + rest % 10);
+    rest /= 10;
+  } while (rest > 0);
+  if (value < 0) putchar('-');
+  print_digits(text + first, (int)(sizeof text - first));
+}
+
+/* As %.9g does, but for the width of the exponent. */
+static void print_real(double value) {
+  if (value != value) {
+    printf("nan");
+    return;
+  }
+  if (value < 0.0) putchar('-');
+  if (value < 0.0) value = -value;
+  if (value >= HUGE_VAL) {
+    printf("inf");
+    return;
+  }
+  int exponent = 0;
+  for (; value >= 10.0; ++exponent) value /= 10.0;
+  for (; value > 0.0 && value < 1.0; --exponent) value *= 10.0;
+  uint32_t rest = (uint32_t)(value * 1e8 + 0.5);
+  if (rest >= 1000000000) {
+    rest /= 10;
+    ++exponent;
+  }
+  char digits[9];
+  for (int i = 8; i >= 0; --i, rest /= 10) digits[i] = (char)('0' + rest % 10);
+  int count = 9;
+  while (count > 1 && digits[count - 1] == '0') --count;
+  const bool scientific = exponent < -4 || exponent > 8;
+  const int whole = scientific ? 1 : exponent + 1; /* digits before the point; 0 and less: zeros behind it */
+  if (whole <= 0) printf("0.%.*s", -whole, "0000");
+  if (whole > count) {
+    print_digits(digits, count);
+    printf("%.*s", whole - count, "00000000");
+  } else if (whole > 0) {
+    print_digits(digits, whole);
+    if (count > whole) putchar('.');
+    print_digits(digits + whole, count - whole);
+  } else {
+    print_digits(digits, count);
+  }
+  if (scientific) printf("e%d", exponent);
+}
+
 static void print_element(element value) {
   if (value.is_float) {
-    printf("%.9g", (double)value.real);
+    print_real((double)value.real);
   } else {
-    printf("%lld", (long long)value.integer); /* newlib has PRId64 only where its own stdint.h is read */
+    print_integer(value.integer);
   }
 }
 
@@ -112,12 +167,14 @@ static double check(findings *found, size_t vector, size_t output, size_t index,
   const double distance = difference(got, expected);
   if (distance <= allowed) return distance;
   if (++found->failures > MAX_REPORTS) return distance;
-  printf("%s: %svector %zu, output %zu (%s), element %zu: got ", found->model->name, found->when, vector, output,
-         found->model->outputs[output].name, index);
+  printf("%s: %svector %lu, output %lu (%s), element %lu: got ", found->model->name, found->when, (unsigned long)vector,
+         (unsigned long)output, found->model->outputs[output].name, (unsigned long)index);
   print_element(got);
   printf("; expected ");
   print_element(expected);
-  printf(", at most %g away\n", allowed);
+  printf(", at most ");
+  print_real(allowed);
+  printf(" away\n");
   return distance;
 }
 
@@ -152,10 +209,16 @@ static tflm_status run_vectors(findings *found, const tflm_golden *golden, tflm_
 static void print_summary(const findings *found, const tflm_golden *golden) {
   for (size_t i = 0; i < found->model->output_count; ++i) {
     printf("%s: ", found->model->name);
-    if (found->model->output_count > 1) printf("output %zu (%s): ", i, found->model->outputs[i].name);
-    printf("%zu vectors: ", golden->count);
+    if (found->model->output_count > 1) {
+      printf("output %lu (%s): ", (unsigned long)i, found->model->outputs[i].name);
+    }
+    printf("%lu vectors: ", (unsigned long)golden->count);
     if (found->largest[i] > 0.0) {
-      printf("at most %g (allowed %g) from", found->largest[i], golden->tolerance[i]);
+      printf("at most ");
+      print_real(found->largest[i]);
+      printf(" (allowed ");
+      print_real(golden->tolerance[i]);
+      printf(") from");
     } else {
       printf("equal to");
     }
@@ -179,9 +242,12 @@ static int run(const tflm_golden *golden, findings *found, void *arena, size_t a
     printf("%s: the model does not run: %s\n", found->model->name, tflm_status_text(status));
     return EXIT_FAILURE;
   }
-  if (found->failures > MAX_REPORTS) printf("%s: ... %zu more\n", found->model->name, found->failures - MAX_REPORTS);
+  if (found->failures > MAX_REPORTS) {
+    printf("%s: ... %lu more\n", found->model->name, (unsigned long)(found->failures - MAX_REPORTS));
+  }
   if (found->failures > 0) {
-    printf("%s: %zu comparisons failed over %zu vectors\n", found->model->name, found->failures, golden->count);
+    printf("%s: %lu comparisons failed over %lu vectors\n", found->model->name, (unsigned long)found->failures,
+           (unsigned long)golden->count);
     return EXIT_FAILURE;
   }
   print_summary(found, golden);
