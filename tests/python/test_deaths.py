@@ -133,11 +133,11 @@ def test_only_the_time_of_the_processor_counts(monkeypatch: pytest.MonkeyPatch, 
         while True:
             pass
 
-    def sleep() -> dict[str, None]:
+    def sleep() -> dict[str, bool]:
         time.sleep(1.2)
-        return {"slept": None}
+        return {"slept": True}
 
     monkeypatch.chdir(tmp_path)
-    assert attempt(sleep, 1) == {"slept": None}
+    assert attempt(sleep, 1) == {"slept": True}
     assert attempt(spin, 1) is None
     assert "the interpreter gave no answer in time and was ended" in words()
