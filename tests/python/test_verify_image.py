@@ -271,7 +271,7 @@ def test_a_manifest_of_another_model_of_this_name(host: Path, files: Path, fails
     def edit(manifest: Any) -> None:
         manifest["model"]["sha256"] = manifest["files"]["hello_world.tflite"] = digest
 
-    fails(host, r"the first byte that differs is at offset 1,871: ", manifest=change(files, edit))
+    fails(host, r"the first byte that differs is at offset 1,551: ", manifest=change(files, edit))
 
 
 def test_a_manifest_that_is_wrong_about_the_length_where_no_symbol_tells(

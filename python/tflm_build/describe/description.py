@@ -151,8 +151,8 @@ class _Content:
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     layers: tuple[Layer, ...]
-    shrink: Shrinkage
-    structure: tuple[Part, ...]
+    shrink: Shrinkage | None = None  # manifests of before have neither
+    structure: tuple[Part, ...] = ()
     state: State | None = None
 
 
@@ -165,7 +165,8 @@ def read_description(
         ValueError: it is not what a manifest says.
     """
     read = read_record(_Content, content)
-    if {len(read.shrink.bytes), len(read.shrink.macs), len(read.shrink.arena)} != {2}:
+    shrinkage = read.shrink or Shrinkage((read.model.bytes, read.model.bytes), (0, 0))
+    if {len(shrinkage.bytes), len(shrinkage.macs), len(shrinkage.arena)} != {2}:
         msg = "shrink has numbers that are not before and after"
         raise ValueError(msg)
     return Description(
@@ -179,7 +180,7 @@ def read_description(
         ops=read.ops,
         layers=read.layers,
         state=read.state,
-        shrinkage=read.shrink,
+        shrinkage=shrinkage,
         structure=read.structure,
         refusal=refusal,
         arenas=arenas,

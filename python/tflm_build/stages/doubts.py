@@ -89,15 +89,15 @@ def _low_sqnr(graph: Graph, accuracy: Accuracy | None, activations: Activations)
 
 
 def _dead(graph: Graph, shrinkage: Shrinkage) -> Iterable[str]:
-    """Warn of a model that trained many channels for nothing."""
+    """Warn of a model that trained many channels for nothing, or was calibrated on too little."""
     constant = sum(layer.constant for layer in shrinkage.layers)
     left = sum(operand.shape[-1] for operator in graph.operators for operand in operator.outputs if operand.shape)
     channels = left + shrinkage.channels
     if constant and constant >= _DEAD * channels:
         yield (
-            f"{constant:,} of {channels:,} channels that layers write hold one value whatever the input is: they are "
-            "removed, but they are dead in training too; train with fewer channels, a smaller learning rate or less "
-            "weight decay"
+            f"{constant:,} of {channels:,} channels that layers write hold one value whatever the input is, and are "
+            "removed; they are dead in training too, unless the calibration data lacks a part of the range: train with "
+            "fewer channels, a smaller learning rate or less weight decay"
         )
 
 
