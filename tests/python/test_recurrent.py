@@ -16,6 +16,7 @@ from support.hand_made import Op, Tensor, flatbuffer
 from support.interpreters import Array, litert_outputs, tflm_outputs
 from tflm_build.model.layers import describe_layers
 from tflm_build.model.model import Model
+from tflm_build.model.state import find_state
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.rescale import rescale
 from tflm_build.tasks.compare_layers import run as compare_layers
@@ -117,6 +118,13 @@ def test_a_state_begins_at_zero(folder: Path) -> None:
         states = [operand for operand in lstm.reads if operand.variable]
         assert len(states) == 2
         assert all(state.zero_points == 0 for state in states)
+
+
+def test_only_a_stateful_layer_has_state(folder: Path) -> None:
+    """A tensor that each run sets to zero first keeps nothing."""
+    kept = {name: find_state(read(folder, name, "int8")[0].graph).bytes for name in ("sequences", "stateful", "gru")}
+    assert kept == {"sequences": 0, "stateful": 5 + 2 * 5, "gru": 0}
+    assert find_state(read(folder, "gru, stateful", "int8")[0].graph).bytes == 2 * 5
 
 
 @pytest.mark.parametrize(

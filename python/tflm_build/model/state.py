@@ -3,7 +3,7 @@
 
 from typing import Final
 
-from tflm_build.model.graph import Graph, Operator
+from tflm_build.model.graph import Graph, Operator, Subgraph
 from tflm_build.model.values import State
 
 __all__ = ["find_state"]
@@ -33,9 +33,23 @@ def find_state(graph: Graph) -> State:
                 name = handles[operator.reads[0].place]
                 values = (*operator.reads[1:], *operator.outputs)
                 sizes[name] = max([sizes.get(name, 0), *(value.bytes or 0 for value in values)])
-    kept = sum(operand.bytes or 0 for subgraph in graph.subgraphs for operand in subgraph.operands if operand.variable)
+    kept = sum(
+        operand.bytes or 0
+        for subgraph in graph.subgraphs
+        for operand in subgraph.operands
+        if operand.variable and not _set_first(subgraph, operand.place)
+    )
     kernels = sorted({operator.op for operator in graph.operators} & _OWN_MEMORY)
     return State(sum(sizes.values()) + kept, len(names), tuple(kernels))
+
+
+def _set_first(subgraph: Subgraph, place: int) -> bool:
+    """Say whether each run begins by writing a tensor, as in front of an LSTM that is not stateful: nothing is kept."""
+    for operator in subgraph.operators:
+        reads, writes = ({operand.place for operand in operands} for operands in (operator.reads, operator.outputs))
+        if place in reads | writes:
+            return place not in reads
+    return False
 
 
 def _name(operator: Operator) -> tuple[str, str]:
