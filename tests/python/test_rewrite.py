@@ -10,7 +10,9 @@ import pytest
 from support.interpreters import Run, litert_outputs, read_manifest, tflm_outputs
 from support.rewrite_cases import CASES, Case, made
 from tflm_build.describe.from_model import describe_source
+from tflm_build.model.flatbuffer import load, schema, store
 from tflm_build.passes.canonical import canonicalize
+from tflm_build.passes.rewrite import rewrite as rewrite_tree
 from tflm_build.stages import convert, rewrite
 from tflm_build.stages.rewrite import rewrite_model
 
@@ -48,6 +50,27 @@ def test_rewriting_twice_changes_nothing_more() -> None:
     once = rewrite_model(canonicalize(made(CASES["upsampling int8"])), None, keep_names=False)
     assert not rewrite_model(once.model, None, keep_names=False).changes
     assert once.model.flatbuffer == canonicalize(once.model.flatbuffer).flatbuffer
+
+
+@pytest.mark.parametrize("name", ["fold: shapes", "upsampling int8", "transpose", "slice five axes", "gather"])
+@pytest.mark.parametrize("damage", ["no inputs", "one input", "a matrix", "large numbers"])
+def test_damaged_operators_are_left_to_later_stages(name: str, damage: str) -> None:
+    tree = load(made(CASES[name]))
+    (main,) = tree.subgraphs
+    for operator in main.operators:
+        if damage in {"no inputs", "one input"}:
+            operator.inputs = operator.inputs[: damage == "one input"]
+    for tensor in main.tensors:
+        data = tree.buffers[tensor.buffer].data
+        if data is None or tensor.type != schema.TensorType.INT32:
+            continue
+        if damage == "a matrix":
+            tensor.shape = np.array([1, *tensor.shape], np.int32)
+        elif damage == "large numbers":
+            tree.buffers[tensor.buffer].data = np.full(len(data), 0x7F, np.uint8)
+    done = rewrite_tree(tree, lambda _: None)
+    assert {change.kind for change in done} <= {"folded", "identity", "spelled"}
+    assert canonicalize(store(tree)).graph.operators
 
 
 def test_a_model_that_would_be_rewritten_is_inspected_as_it_is_and_not_refused(tmp_path: Path) -> None:

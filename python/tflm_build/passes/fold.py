@@ -52,10 +52,10 @@ def _fold_shapes(draft: Draft) -> list[Change]:
     """Answer what asks for a shape: all are fixed here."""
     changes = []
     for operator in draft.operators:
-        op, target = draft.op(operator), indices(operator.outputs)[:1]
-        if op in {"SHAPE", "RANK"} and not {*target} & {*draft.outputs}:
-            shape = draft.shape(indices(operator.inputs)[0])
-            draft.hold(target[0], np.array(shape if op == "SHAPE" else len(shape)))
+        op, given = draft.op(operator), draft.given(operator, 1)
+        if op in {"SHAPE", "RANK"} and given is not None and given[1][0] not in draft.outputs:
+            shape = draft.shape(given[0][0])
+            draft.hold(given[1][0], np.array(shape if op == "SHAPE" else len(shape)))
             draft.replace(operator, ())
             changes.append(Change("folded", layer_name(draft, operator), (op,), ()))
     return changes

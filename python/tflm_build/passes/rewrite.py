@@ -89,7 +89,7 @@ def _ask(rule: Callable[[Draft, Any], Proposal | None], draft: Draft, operator: 
     """Return what a rule proposes; nothing for a damaged operator: later stages say what is wrong with it."""
     try:
         return rule(draft, operator)
-    except (IndexError, ValueError, ZeroDivisionError):
+    except (ArithmeticError, IndexError, TypeError, ValueError):
         return None
 
 

@@ -28,7 +28,7 @@ def spell_tile(draft: Draft, operator: Any, read: Sequence[int], target: int) ->
     """
     source, shape, kind = read[0], draft.shape(read[0]), draft.type(read[0])
     many = draft.value(read[1])
-    if many is None or len(many) != len(shape) or np.any(many < 1):
+    if many is None or many.shape != (len(shape),) or np.any(many < 1):
         return None
     axis = int(np.argmax(many != 1))
     times, name = int(many[axis]), layer_name(draft, operator)
