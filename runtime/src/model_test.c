@@ -119,8 +119,10 @@ static void print_real(double value) {
     printf("nan");
     return;
   }
-  if (value < 0.0) putchar('-');
-  if (value < 0.0) value = -value;
+  if (value < 0.0) {
+    putchar('-');
+    value = -value;
+  }
   if (value >= HUGE_VAL) {
     printf("inf");
     return;
