@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import Run, litert_outputs, read_manifest, tflm_outputs
 from support.rewrite_cases import CASES, Case, made
 from tflm_build.describe.from_model import describe_source
@@ -71,6 +72,19 @@ def test_damaged_operators_are_left_to_later_stages(name: str, damage: str) -> N
     done = rewrite_tree(tree, lambda _: None)
     assert {change.kind for change in done} <= {"folded", "identity", "spelled"}
     assert canonicalize(store(tree)).graph.operators
+
+
+def test_what_writes_a_state_stays() -> None:
+    """It makes a layer begin anew in each run, and would be a constant, or nothing, but for that."""
+    zeros = np.zeros((1, 4), np.int8)
+    names = {"x": {}, "zeros": {"data": zeros}, "state": {"variable": True}, "y": {}}
+    tensors = [Tensor(name, (1, 4), "int8", 0.1, **more) for name, more in names.items()]
+    ops = [Op("QUANTIZE", "QuantizeOptions", (1,), (2,)), Op("ADD", "AddOptions", (0, 2), (3,))]
+    tree = load(flatbuffer(Model("cleared", tensors, ops, (0,), (3,), 0)))
+    assert rewrite_tree(tree, lambda _: [zeros]) == ()
+    assert len(tree.subgraphs[0].operators) == 2
+    tree.subgraphs[0].tensors[2].isVariable = False
+    assert rewrite_tree(tree, lambda _: [zeros]) != ()
 
 
 def test_a_model_that_would_be_rewritten_is_inspected_as_it_is_and_not_refused(tmp_path: Path) -> None:

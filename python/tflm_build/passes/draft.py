@@ -186,6 +186,11 @@ class Draft:
         """Return a number of an operator's options; 0, as TFLM takes it, where it has none of that name."""
         return int(getattr(operator.builtinOptions, name, 0))
 
+    def keeps(self, operator: Any) -> bool:
+        """Say whether an operator reads or writes a state: what it writes there stays, and runs again each time."""
+        named = (*indices(operator.inputs), *indices(operator.outputs))
+        return any(index != -1 and self.tensor(index).isVariable for index in named)
+
     def fused(self, operator: Any) -> bool:
         """Say whether an operator applies an activation function to what it writes."""
         return self.option(operator, "fusedActivationFunction") != 0

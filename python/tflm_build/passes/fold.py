@@ -65,7 +65,7 @@ def _foldable(draft: Draft, operator: Any, known: set[int]) -> bool:
     """Say whether an operator depends on constants alone, and its answer is worth its bytes."""
     op, read, written = draft.op(operator), indices(operator.inputs), indices(operator.outputs)
     given = [index for index in read if index != -1]
-    if not given or not written or draft.custom(operator) or op.startswith(_NEVER):
+    if not given or not written or draft.custom(operator) or op.startswith(_NEVER) or draft.keeps(operator):
         return False
     if not all(index in known or draft.constant(index) for index in given) or {*written} & {*draft.outputs}:
         return False

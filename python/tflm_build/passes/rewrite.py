@@ -86,9 +86,9 @@ def _sweep(draft: Draft, rules: _Rules, refuted: Container[Models]) -> list[Chan
 
 
 def _ask(rule: Callable[[Draft, Any], Proposal | None], draft: Draft, operator: Any) -> Proposal | None:
-    """Return what a rule proposes; nothing for a damaged operator: later stages say what is wrong with it."""
+    """Return what a rule proposes; nothing for state, and for a damaged operator: later stages say what is wrong."""
     try:
-        return rule(draft, operator)
+        return None if draft.keeps(operator) else rule(draft, operator)
     except (ArithmeticError, IndexError, TypeError, ValueError):
         return None
 
