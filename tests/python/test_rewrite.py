@@ -77,7 +77,7 @@ def test_damaged_operators_are_left_to_later_stages(name: str, damage: str) -> N
 def test_what_writes_a_state_stays() -> None:
     """It makes a layer begin anew in each run, and would be a constant, or nothing, but for that."""
     zeros = np.zeros((1, 4), np.int8)
-    names = {"x": {}, "zeros": {"data": zeros}, "state": {"variable": True}, "y": {}}
+    names: dict[str, dict[str, Any]] = {"x": {}, "zeros": {"data": zeros}, "state": {"variable": True}, "y": {}}
     tensors = [Tensor(name, (1, 4), "int8", 0.1, **more) for name, more in names.items()]
     ops = [Op("QUANTIZE", "QuantizeOptions", (1,), (2,)), Op("ADD", "AddOptions", (0, 2), (3,))]
     tree = load(flatbuffer(Model("cleared", tensors, ops, (0,), (3,), 0)))
