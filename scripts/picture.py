@@ -20,7 +20,7 @@ from support.terminal import show  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "hello_world"
 PICTURE = ROOT / "docs" / "picture.png"
-SIZE = (1380, 860)
+SIZE = (1600, 980)
 COLUMNS = 108
 
 BUDGETS = ("--max-flash", "4K", "--max-arena", "4K", "--max-macs", "1K")
@@ -35,9 +35,9 @@ SHEET = """
 <style>
 body {{ margin: 0; width: {width}px; height: {height}px; overflow: hidden; background: #dfe5ec; position: relative; }}
 div {{ position: absolute; border-radius: 10px; overflow: hidden; box-shadow: 0 6px 26px #0005; }}
-.page {{ right: 20px; top: 20px; width: 800px; height: 820px; }}
-.page img {{ width: 800px; display: block; }}
-.terminal {{ left: 20px; bottom: 20px; width: 750px; background: #12161b; color: #e8edf2; }}
+.page {{ right: 20px; top: 20px; width: 780px; height: 940px; }}
+.page img {{ width: 780px; display: block; }}
+.terminal {{ left: 20px; top: 20px; width: 760px; height: 940px; background: #12161b; color: #e8edf2; }}
 pre {{ margin: 0; padding: 14px 18px; font: 11px/1.35 "DejaVu Sans Mono", monospace; }}
 </style>
 <div class="page"><img src="data:image/png;base64,{page}"></div>
