@@ -311,7 +311,9 @@ def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def ops(*, layers: tuple[str, ...], as_json: bool, verbose: bool) -> None:
-    """Show which layers of Keras build in which quantization, and the ops of TFLM that they become.
+    """Show which layers of Keras build, and what they become.
+
+    In float32, int8 and int16x8, with the ops of TFLM; or why they are refused.
 
     LAYERS are classes of keras.layers; default: all.
     """
