@@ -278,7 +278,8 @@ def test_what_is_emitted_is_what_the_target_needs(tflm_build: Run, tmp_path: Pat
         ("cortex-m4", "reference", "computed"), ("cortex-m55", "auto", "bound"), ("host", "auto", "measured")
     ):  # fmt: skip
         out = tmp_path / target
-        arguments = ["--name", "m", "--src", source, "--target", target, "--kernels", choice, "--plan", "off"]
+        arguments = ["--name", "m", "--src", source, "--target", target, "--kernels", choice]
+        arguments += ["--plan", "off", "--shrink", "off"]
         result = tflm_build("convert", *arguments, "--out-dir", out)
         assert result.returncode == 0, result.stderr
         arena = read_manifest(out)["arena"]
@@ -293,7 +294,8 @@ def test_what_is_emitted_is_what_the_target_needs(tflm_build: Run, tmp_path: Pat
         assert ("sizeof(void *) == 4" in (out / "m_ops.cc").read_text()) == (basis != "measured")
     assert sizes["cortex-m4"] < sizes["cortex-m55"]
     assert sizes["cortex-m4"] < sizes["host"]
-    arguments = ["--name", "m", "--src", source, "--plan", "off", "--max-arena", str(sizes["cortex-m4"])]
+    arguments = ["--name", "m", "--src", source, "--plan", "off", "--shrink", "off"]
+    arguments += ["--max-arena", str(sizes["cortex-m4"])]
     result = tflm_build(
         "convert",
         *arguments,
