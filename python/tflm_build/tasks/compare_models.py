@@ -12,6 +12,7 @@ from tflm_build.arrays import Array, distance
 from tflm_build.model.flatbuffer import load
 from tflm_build.tasks.attempt import SECONDS, attempt
 from tflm_build.tasks.run_litert import RESOLVERS, run_vectors
+from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
 from tflm_build.tasks.trace_tflm import SIZES
 
 __all__ = ["run"]
@@ -83,13 +84,7 @@ def _on_tflm(flatbuffer: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
 
     count = len(load(flatbuffer).subgraphs[0].outputs)
     interpreter = runtime.Interpreter.from_bytes(flatbuffer, [], SIZES[0])
-    answers = []
-    for vector in zip(*inputs, strict=True):
-        for index, value in enumerate(vector):
-            interpreter.set_input(value, index)
-        interpreter.invoke()
-        answers.append([np.array(interpreter.get_output(index)) for index in range(count)])
-    return [np.stack(column) for column in zip(*answers, strict=True)]
+    return run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), outputs_of(interpreter, count))
 
 
 def _difference(some: _Answers, others: _Answers) -> float:

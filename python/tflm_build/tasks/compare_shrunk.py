@@ -10,6 +10,7 @@ import numpy as np
 
 from tflm_build.arrays import Array, distance
 from tflm_build.tasks.attempt import SECONDS, attempt, words
+from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
 from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS
 
@@ -67,14 +68,9 @@ def _run_here(flatbuffer: bytes, inputs: Sequence[Array], outputs: int, size: in
     from tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_bytes(flatbuffer, arena_size=size)
-    answers = []
-    for vector in zip(*inputs, strict=True):
-        for index, value in enumerate(vector):
-            interpreter.set_input(value, index)
-        interpreter.invoke()
-        answers.append([np.array(interpreter.get_output(index)) for index in range(outputs)])
+    answers = run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), outputs_of(interpreter, outputs))
     interpreter.print_allocations()
-    return {"outputs": [np.stack(column) for column in zip(*answers, strict=True)]}
+    return {"outputs": answers}
 
 
 def _compare(request: dict[str, Any]) -> list[tuple[float, int, int]]:

@@ -8,16 +8,15 @@ TFLM may kill its process on a damaged model or in an arena that is too small, s
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
-
 from tflm_build.arrays import Array, same_answers
 from tflm_build.errors import TflmBuildError
 from tflm_build.tasks.attempt import SECONDS, attempt, end_after, words
+from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
 from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS, fill_memory
 
@@ -163,15 +162,16 @@ def _attempt_here(model: _Model, arena: int, inputs: Sequence[Array], pattern: i
 
     fill_memory(pattern)
     interpreter = runtime.Interpreter.from_bytes(model.flatbuffer, arena_size=arena)
-    answers = []
-    for vector in zip(*inputs, strict=True):
-        end_after(SECONDS)  # each has its own time: a loop that its input bounds is found at the first
-        for index, value in enumerate(vector):
-            interpreter.set_input(value, index)
-        interpreter.invoke()
-        answers.append([np.array(interpreter.get_output(index)) for index in range(model.output_count)])
+    answers = run_vectors_on_tflm(interpreter, _timed(inputs), outputs_of(interpreter, model.output_count))
     interpreter.print_allocations()
-    return {"outputs": [np.stack(column) for column in zip(*answers, strict=True)]}
+    return {"outputs": answers}
+
+
+def _timed(inputs: Sequence[Array]) -> Iterator[tuple[Array, ...]]:
+    """Yield the vectors, each with its own time: a loop that its input bounds is found at the first."""
+    for vector in zip(*inputs, strict=True):
+        end_after(SECONDS)
+        yield vector
 
 
 def _allocations() -> tuple[int, int]:

@@ -6,14 +6,13 @@ from copy import copy
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
-
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import store
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.stand_alone import activations
 from tflm_build.tasks.attempt import SECONDS, attempt, words
+from tflm_build.tasks.run_vectors import run_vectors_on_tflm
 from tflm_build.used_memory import fill_memory
 
 __all__ = ["SIZES", "lacks_memory", "refuse_stale", "trace_ends"]
@@ -67,13 +66,11 @@ def _trace_here(
     fill_memory(pattern)
     keep_all = runtime.InterpreterConfig.kPreserveAllTensors
     interpreter = runtime.Interpreter.from_bytes(flatbuffer, [], size, keep_all)
-    held = []
-    for vector in zip(*inputs, strict=True):
-        for index, value in enumerate(vector):
-            interpreter.set_input(value, index)
-        interpreter.invoke()
-        held.append([np.array(interpreter.GetTensor(index, 0)["tensor_data"]) for index in tensors])
-    return {"tensors": [np.stack(column) for column in zip(*held, strict=True)]}
+
+    def read() -> list[Any]:
+        return [interpreter.GetTensor(index, 0)["tensor_data"] for index in tensors]
+
+    return {"tensors": run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), read)}
 
 
 def refuse_stale(flatbuffer: bytes, one: Mapping[int, Array], other: Mapping[int, Array]) -> None:
