@@ -2,13 +2,11 @@
 """Read the shapes of a convolution as kernel libraries speak of them."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from tflm_build.model.graph import Operator
+from tflm_build.model.padding import padding_before
 
 __all__ = ["Window", "window_of"]
-
-_SAME: Final = 0  # of the schema's Padding
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,7 @@ def window_of(operator: Operator) -> Window:
     batch, *given, channels = operator.reads[0].shape
     height, width = operator.reads[1].shape[1], operator.reads[1].shape[2]
     _, *output, outputs = operator.outputs[0].shape
-    stride = operator.option("strideH"), operator.option("strideW")
-    dilation = operator.option("dilationHFactor"), operator.option("dilationWFactor")
-    padding = [
-        max(0, (output[axis] - 1) * stride[axis] + (size - 1) * dilation[axis] + 1 - given[axis]) // 2
-        if operator.option("padding") == _SAME
-        else 0
-        for axis, size in enumerate((height, width))
-    ]
+    down, across = padding_before(operator, 1, "H"), padding_before(operator, 2, "W")
     return Window(
         batch=batch,
         input=(given[0], given[1]),
@@ -67,8 +58,8 @@ def window_of(operator: Operator) -> Window:
         outputs=outputs,
         height=height,
         width=width,
-        stride=stride,
-        padding=(padding[0], padding[1]),
-        dilated=max(dilation) > 1,
+        stride=(down[1], across[1]),
+        padding=(down[0], across[0]),
+        dilated=max(down[2], across[2]) > 1,
         grouped=operator.op == "CONV_2D" and operator.reads[1].shape[3] != channels,
     )

@@ -10,7 +10,8 @@ from tflm_build.model.fixed_point import scaling
 from tflm_build.model.flatbuffer import schema
 from tflm_build.model.graph import Operator
 from tflm_build.model.model import Model
-from tflm_build.passes.linear import edges, padding_before
+from tflm_build.model.padding import padding_before
+from tflm_build.passes.linear import edges
 from tflm_build.passes.model_draft import ModelDraft
 
 __all__ = ["cut_taps", "fuse_padding"]

@@ -7,10 +7,10 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.model.fixed_point import integers
-from tflm_build.model.flatbuffer import schema
 from tflm_build.model.graph import Operand, Operator
+from tflm_build.model.padding import padding_before
 
-__all__ = ["Linear", "edges", "padding_before", "read_linear"]
+__all__ = ["Linear", "edges", "read_linear"]
 
 _DENSE, _DEPTHWISE = frozenset({"CONV_2D", "FULLY_CONNECTED"}), "DEPTHWISE_CONV_2D"
 _INT32_END = 1 << 31
@@ -129,15 +129,3 @@ def edges(operator: Operator) -> tuple[Array, Array]:
         sides.append((np.asarray(on_image.any(axis=1)), np.asarray(~on_image.all(axis=1))))
     (rows_in, rows_out), (columns_in, columns_out) = sides
     return rows_in[:, None] & columns_in, rows_out[:, None] | columns_out
-
-
-def padding_before(operator: Operator, axis: int, side: str) -> tuple[int, int, int]:
-    """Return the padding in front of an image, the stride and the dilation along an axis, H or W."""
-    source, kernel = operator.reads[:2]
-    stride = max(1, operator.option(f"stride{side}"))
-    dilation = max(1, operator.option(f"dilation{side}Factor"))
-    if operator.option("padding") != schema.Padding.SAME:
-        return 0, stride, dilation
-    reach = (kernel.shape[axis] - 1) * dilation + 1
-    missing = (operator.outputs[0].shape[axis] - 1) * stride + reach - source.shape[axis]
-    return max(missing, 0) // 2, stride, dilation

@@ -8,9 +8,10 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.model.fixed_point import scaling
 from tflm_build.model.graph import Graph, Operand, Operator
+from tflm_build.model.padding import padding_before
 from tflm_build.model.types import TYPES
 from tflm_build.model.values import Tensor
-from tflm_build.passes.linear import Linear, padding_before, read_linear
+from tflm_build.passes.linear import Linear, read_linear
 
 __all__ = ["driving_inputs"]
 
