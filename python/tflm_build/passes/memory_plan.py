@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from tflm_build.arena.planner import Planned, planned_head
 from tflm_build.model.flatbuffer import MEMORY_PLAN
 from tflm_build.model.lifetimes import Block, lifetimes
 from tflm_build.model.model import Model
@@ -55,7 +56,7 @@ def lower_bound(blocks: Sequence[Block]) -> int:
 
 def greedy_head(blocks: Sequence[Block]) -> int:
     """Return the bytes that TFLM's planner takes for these blocks."""
-    return _head(blocks, _first_fit(blocks, _neighbours(blocks), _greedy_order(blocks)))
+    return planned_head(tuple(Planned(block.bytes, block.first, block.last) for block in blocks))
 
 
 def place(blocks: Sequence[Block]) -> list[int]:
