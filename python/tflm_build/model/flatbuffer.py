@@ -2,6 +2,7 @@
 """Read and write TensorFlow Lite flatbuffers, with the schema that LiteRT ships."""
 
 import struct
+from copy import copy
 from typing import Any, Final
 
 import flatbuffers
@@ -14,6 +15,7 @@ __all__ = [
     "ALIGNMENT",
     "MEMORY_PLAN",
     "behind_tables",
+    "copy_tree",
     "indices",
     "load",
     "op_name",
@@ -90,6 +92,18 @@ def load(data: bytes) -> Any:
         msg = f"the source is not a valid TensorFlow Lite model: {error}; convert it again"
         raise TflmBuildError(msg) from error
     return model
+
+
+def copy_tree(model: Any) -> Any:
+    """Copy an object tree so far that tables may be added, and fields of tensors and operators set, in the copy."""
+    copied = copy(model)
+    copied.buffers, copied.operatorCodes = list(model.buffers), list(model.operatorCodes)
+    copied.metadata = None if model.metadata is None else list(model.metadata)
+    copied.subgraphs = [copy(subgraph) for subgraph in model.subgraphs]
+    for subgraph in copied.subgraphs:
+        subgraph.tensors = [copy(tensor) for tensor in subgraph.tensors or []]
+        subgraph.operators = [copy(operator) for operator in subgraph.operators or []]
+    return copied
 
 
 def behind_tables(buffer: Any) -> bool:

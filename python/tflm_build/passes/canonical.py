@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reduce a flatbuffer to what an interpreter reads, always in the same bytes."""
 
-import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.flatbuffer import MEMORY_PLAN, indices, load, schema, store
+from tflm_build.model.flatbuffer import MEMORY_PLAN, copy_tree, indices, load, schema, store
 from tflm_build.model.model import Model
 from tflm_build.passes.repair import repair
 from tflm_build.passes.unnamed import drop_unnamed
@@ -65,13 +64,10 @@ def canonicalize(
 
 def with_metadata(model: Model, name: bytes, data: bytes) -> Model:
     """Return a canonical model with an entry of metadata, in place of one of that name; it stays canonical."""
-    tree = copy.copy(model.tree)
-    tree.buffers = [*tree.buffers, schema.BufferT(data=data)]
+    tree = copy_tree(model.tree)
+    tree.buffers.append(schema.BufferT(data=data))
     entry = schema.MetadataT(name=name, buffer=len(tree.buffers) - 1)
     tree.metadata = [*(kept for kept in tree.metadata or [] if kept.name != name), entry]
-    tree.subgraphs = [copy.copy(subgraph) for subgraph in tree.subgraphs]
-    for subgraph in tree.subgraphs:
-        subgraph.tensors = [copy.copy(tensor) for tensor in subgraph.tensors or []]
     _renumber_buffers(tree)
     return dataclasses.replace(model, flatbuffer=store(tree), tree=tree)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tflm_build.arrays import Array
-from tflm_build.model.flatbuffer import indices, schema
+from tflm_build.model.flatbuffer import copy_tree, indices, schema
 from tflm_build.model.model import Model
 from tflm_build.passes.canonical import repack
 
@@ -25,13 +25,10 @@ class ModelDraft:
     def __init__(self, model: Model) -> None:
         """Copy what may be changed of a canonical model."""
         self._model = model
-        self._tree = copy.copy(model.tree)
-        self._tree.buffers = list(self._tree.buffers)
-        self._tree.subgraphs = [copy.copy(subgraph) for subgraph in self._tree.subgraphs]
-        for subgraph in self._tree.subgraphs:
-            subgraph.tensors = [copy.copy(tensor) for tensor in subgraph.tensors or []]
-            subgraph.operators = [_copy(operator) for operator in subgraph.operators or []]
+        self._tree = copy_tree(model.tree)
         main = self._tree.subgraphs[0]
+        for operator in (operator for subgraph in self._tree.subgraphs for operator in subgraph.operators):
+            operator.inputs, operator.builtinOptions = indices(operator.inputs), copy.copy(operator.builtinOptions)
         self.tensors, self.operators = main.tensors, main.operators
         names = list(model.tensors[0])
         self._names = {id(tensor): name for tensor, name in zip(self.tensors, names, strict=True)}
@@ -68,11 +65,3 @@ class ModelDraft:
         """Return the changed model; it is canonical."""
         layers = (tuple(self._layers[id(operator)] for operator in self.operators), *self._model.layers[1:])
         return repack(self._model, self._tree, layers, self._names)
-
-
-def _copy(operator: Any) -> Any:
-    """Copy an operator and its options."""
-    copied = copy.copy(operator)
-    copied.inputs = indices(operator.inputs)
-    copied.builtinOptions = copy.copy(operator.builtinOptions)
-    return copied

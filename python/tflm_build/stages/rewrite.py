@@ -2,7 +2,6 @@
 """Rewrite a model in what TFLM has, and prove that it answers as before."""
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +12,7 @@ from tflm_build.child.run import run_in_child
 from tflm_build.child.table import COMPARE_MODELS, RUN_LITERT
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.change import Change, Models
-from tflm_build.model.flatbuffer import store
+from tflm_build.model.flatbuffer import copy_tree, store
 from tflm_build.model.model import Model
 from tflm_build.model.types import TYPES
 from tflm_build.passes.canonical import canonicalize
@@ -54,7 +53,6 @@ def rewrite_model(model: Model, samples: Sequence[Array] | None, *, keep_names: 
         samples: per input an array (samples, *shape), as `golden_inputs` takes them.
         keep_names: leave the names of tensors in the model.
     """
-    whole = _whole(model, samples)
     refuted: set[Models] = set()
     while True:
         tree = _with_names(model)
@@ -62,6 +60,7 @@ def rewrite_model(model: Model, samples: Sequence[Array] | None, *, keep_names: 
         if not changes:
             return Rewritten(model)
         after = canonicalize(store(tree), keep_names=keep_names, inputs=model.inputs, outputs=model.outputs)
+        whole = _whole(model, samples)
         pairs = {change.models: _draw(change) for change in changes if change.models is not None}
         *proofs, proof = _compare([*pairs.items(), ((model.flatbuffer, after.flatbuffer), whole)])
         wrong = {models for models, found in zip(pairs, proofs, strict=True) if not found.pieces_equal}
@@ -126,13 +125,8 @@ def _compare(models: Sequence[tuple[Models, Sequence[Array]]]) -> list[_Proof]:
 
 def _with_names(model: Model) -> Any:
     """Return a copy of a model's tree to be changed, with the names that stand beside it."""
-    tree = copy(model.tree)
-    tree.buffers, tree.operatorCodes = list(tree.buffers), list(tree.operatorCodes)
-    tree.metadata = None if tree.metadata is None else list(tree.metadata)
-    tree.subgraphs = [copy(subgraph) for subgraph in tree.subgraphs]
+    tree = copy_tree(model.tree)
     for subgraph, names in zip(tree.subgraphs, model.tensors, strict=True):
-        subgraph.tensors = [copy(tensor) for tensor in subgraph.tensors or []]
-        subgraph.operators = [copy(operator) for operator in subgraph.operators or []]
         for tensor, name in zip(subgraph.tensors, names, strict=True):
             tensor.name = name.encode()
     return tree
