@@ -8,12 +8,9 @@ from typing import Final
 from tflm_build.errors import TflmBuildError
 from tflm_build.vendor import package_root
 
-__all__ = ["SYSTEMS", "TARGETS", "start_project"]
+__all__ = ["start_project"]
 
-SYSTEMS: Final = ("cmake", "bazel")
-TARGETS: Final = ("host", "cortex-m-qemu")
-
-# That of Bazel has the board as well.
+# By build system and target; that of Bazel has the board as well.
 _EXAMPLES: Final = {
     ("cmake", "host"): "hello_world",
     ("cmake", "cortex-m-qemu"): "cortex_m_qemu",
@@ -41,8 +38,8 @@ def start_project(folder: Path, system: str, target: str) -> tuple[str, ...]:
 
     Args:
         folder: created if need be.
-        system: one of SYSTEMS.
-        target: one of TARGETS.
+        system: cmake or bazel.
+        target: host or cortex-m-qemu.
 
     Returns:
         The commands that build and test it.
