@@ -233,7 +233,7 @@ def test_a_python_in_a_folder_with_a_space(workspace: Workspace, tmp_path: Path)
 @pytest.mark.parametrize("converter", ["command", "program"])
 def test_a_converter_of_a_users_own(converter: str, workspace: Workspace, built: dict[str, bytes]) -> None:
     """The plain command, or a program that the build makes: a worker, and what verifies an image."""
-    own = replace(workspace, options=(f"--extra_toolchains=//custom:python,//custom:{converter}",))
+    own = replace(workspace, options=(f"--extra_toolchains=@rules_python//:toolchain,//custom:{converter}",))
     run = own.bazel("test", "//models:firmware_test")
     assert "//models:firmware_test PASSED" in run.words
     assert own.emitted("models", "sine") | own.emitted("models", "dense") == built
