@@ -1,73 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: options from the table, errors in one line, nothing but results on standard output."""
 
-import dataclasses
 import os
 import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from tflm_build import __version__
+from tflm_build.command_options import Grouped, complete_file, table_options
 from tflm_build.end_command import one_line_errors, print_error
 from tflm_build.end_with_build import end_with_build
 from tflm_build.options import Options
-from tflm_build.spelling import CALLER, spell
+from tflm_build.spelling import CALLER
 
 __all__ = ["end_with_signals", "main", "run"]
-
-# What the help of convert says of options beside the table's text.
-_BY_MODEL = {"name": "; default with MODEL: the file's name"}
 
 # The keys of emit.EMITTED, which is not imported for `--help`; a test compares them.
 _EMITTED = (
     "tflite", "header", "model", "data", "assembly", "ops", "golden-header", "golden", "golden-arrays", "arena",
     "manifest", "report",
 )  # fmt: skip
-
-
-# Where a group of options begins in the help of convert: an option that is not named belongs to the one before it.
-_GROUPS = {
-    "name": "Model", "quantize": "Quantization", "max_lsb": "Tolerances", "max_flash": "Budgets",
-    "plan": "What is emitted", "unsafe_deserialize": "Safety", "out_dir": "Command",
-}  # fmt: skip
-
-
-class _Grouped(click.Command):
-    """A command whose help shows its options in groups."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options below the headings of their groups."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        heading = ""
-        for parameter in self.get_params(ctx):
-            heading = _GROUPS.get(parameter.name or "", heading)
-            record = parameter.get_help_record(ctx)
-            if record is not None and isinstance(parameter, click.Option):
-                groups.setdefault(heading, []).append(record)
-        for heading, records in groups.items():
-            with formatter.section(heading):
-                formatter.write_dl(records)
-
-
-def _complete(facts: Mapping[str, Any]) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]] | None:
-    """Return what completes the values of an option in a shell: its choices, or files."""
-    if facts["choices"]:
-        return lambda _context, _parameter, begin: [
-            CompletionItem(choice) for choice in facts["choices"] if choice.startswith(begin)
-        ]
-    return _complete_file if facts["metavar"] == "PATH" else None
-
-
-def _complete_file(_context: click.Context, _parameter: click.Parameter, begin: str) -> list[CompletionItem]:
-    """Let the shell complete files and folders."""
-    return [CompletionItem(begin, type="file")]
 
 
 def _print_cmake_dir(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
@@ -89,24 +47,6 @@ def _command() -> None:
     """Compile trained models into C for TensorFlow Lite for Microcontrollers."""
 
 
-def _table_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each row of the table."""
-    for field in reversed(dataclasses.fields(Options)):
-        facts = field.metadata
-        flag = facts["group"] == "flag"
-        function = click.option(
-            "--" + field.name.replace("_", "-"),
-            is_flag=flag,
-            type=None if flag else facts["kind"],
-            metavar=None if flag else facts["metavar"] or "|".join(facts["choices"]),
-            default=None if facts["group"] == "required" else field.default,
-            show_default=facts["choices"] is not None,
-            shell_complete=_complete(facts),
-            help=spell(facts["meaning"], "command") + _BY_MODEL.get(field.name, ""),
-        )(function)
-    return function
-
-
 def _name_of(src: str) -> str:
     """Make a C identifier of a file's name, or of a function's."""
     path, _, function = src.rpartition(":")
@@ -119,9 +59,9 @@ def _who(path: Path) -> str:
     return path.name or str(path)
 
 
-@_command.command(cls=_Grouped)
-@click.argument("model", required=False, shell_complete=_complete_file)
-@_table_options
+@_command.command(cls=Grouped)
+@click.argument("model", required=False, shell_complete=complete_file)
+@table_options
 @click.option(
     "--out-dir", type=Path, metavar="DIR",
     help="where the files go; created if need be; default with MODEL: NAME.tflm beside it",

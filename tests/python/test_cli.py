@@ -17,7 +17,8 @@ import tflm_build as package
 from support import ROOT
 from support.interpreters import Run
 from support.terminal import read_to_end
-from tflm_build.cli import _EMITTED, _GROUPS
+from tflm_build.cli import _EMITTED
+from tflm_build.command_options import GROUPS
 from tflm_build.manifest.schema import EMITTED
 
 
@@ -176,7 +177,7 @@ def test_a_model_alone_gets_its_name_and_folder_from_the_file(cnn: Path, tflm_bu
 def test_the_help_shows_options_in_groups(tflm_build: Run) -> None:
     shown = tflm_build("convert", "--help").stdout
     headings = re.findall(r"^(\w.*):$", shown, re.MULTILINE)
-    assert headings == list(_GROUPS.values())
+    assert headings == list(GROUPS.values())
     assert shown.index("Budgets:") < shown.index("--max-flash") < shown.index("What is emitted:")
     commands = tflm_build("--help").stdout.partition("Commands:")[2]
     assert "..." not in commands
