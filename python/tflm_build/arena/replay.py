@@ -5,7 +5,7 @@ TFLM takes what stays from the arena's end (the tail), and what is planned from 
 puts, for a while, what it only looks at. While operators are prepared, the head holds a list of scratch requests.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,9 +15,10 @@ from tflm_build.arena.layout import Layout, round_up
 from tflm_build.arena.planner import Planned, planned_head
 from tflm_build.arena.rules import Persistent, Scratch, kernels, requests
 from tflm_build.model.flatbuffer import MEMORY_PLAN
-from tflm_build.model.graph import Graph, Operand, Operator, Subgraph
+from tflm_build.model.graph import Graph, Operand
 from tflm_build.model.lifetimes import Timeline, is_planned, timeline
 from tflm_build.model.model import Model
+from tflm_build.model.state import Variable, variable_handles
 
 __all__ = ["ComputedArena", "compute_arena"]
 
@@ -161,7 +162,7 @@ class _Replay:
         arena, subgraphs = self.arena, self.graph.subgraphs
         for structure in ("SingleArenaBufferAllocator", "GreedyMemoryPlanner", "MicroAllocator"):
             arena.keep_structures(structure)
-        variables = {_variable(operator) for operator in self.graph.operators if operator.op == "VAR_HANDLE"}
+        variables = {variable for subgraph in subgraphs for variable in variable_handles(subgraph).values()}
         if variables:
             arena.keep_structures("ResourceVariables", alignment=_ALIGNMENT)
             arena.keep_structures("ResourceVariable", len(variables), _ALIGNMENT)
@@ -184,9 +185,9 @@ class _Replay:
 
     def _prepare(self) -> None:
         """Prepare the operators of all subgraphs."""
-        had: set[tuple[bytes, bytes]] = set()
+        had: set[Variable] = set()
         for index, subgraph in enumerate(self.graph.subgraphs):
-            handles = _handles(subgraph)
+            handles = variable_handles(subgraph)
             for number, operator in enumerate(subgraph.operators):
                 for request in requests(operator, self.arena.layout):
                     if isinstance(request, Scratch):
@@ -238,7 +239,7 @@ class _Replay:
         planned = []
         of_tensor = iter(offsets)
         for subgraph, lives in zip(self.graph.subgraphs, self.line.tensors, strict=True):
-            handles = _handles(subgraph)
+            handles = variable_handles(subgraph)
             for operand, offset in zip(subgraph.operands, of_tensor, strict=False):
                 wanted = (is_planned(operand) and operand.place not in handles) or (operand.variable and offset >= 0)
                 if wanted and operand.bytes:
@@ -254,15 +255,3 @@ class _Replay:
 def _channels(operand: Operand) -> int:
     """Return the number of scales that TFLM keeps for a tensor."""
     return len(operand.scales) if len(operand.zero_points) else 0
-
-
-def _variable(operator: Operator) -> tuple[bytes, bytes]:
-    """Return what a variable is known by."""
-    options = operator.options
-    return bytes(getattr(options, "container", None) or b""), bytes(getattr(options, "sharedName", None) or b"")
-
-
-def _handles(subgraph: Subgraph) -> dict[int, tuple[bytes, bytes]]:
-    """Return the variables that tensors of a subgraph stand for; they need no memory."""
-    handles: Iterable[Operator] = (operator for operator in subgraph.operators if operator.op == "VAR_HANDLE")
-    return {operator.outputs[0].place: _variable(operator) for operator in handles}

@@ -6,7 +6,10 @@ from typing import Final
 from tflm_build.model.graph import Graph, Operator, Subgraph
 from tflm_build.model.values import State
 
-__all__ = ["find_state"]
+__all__ = ["Variable", "find_state", "variable_handles"]
+
+Variable = tuple[bytes, bytes]
+"""What a resource variable is known by: container and shared name."""
 
 _HANDLES: Final = {"READ_VARIABLE", "ASSIGN_VARIABLE"}
 
@@ -19,14 +22,10 @@ _OWN_MEMORY: Final = frozenset(
 
 def find_state(graph: Graph) -> State:
     """Return the state of a model; it lies in the arena."""
-    names: set[tuple[str, str]] = set()
-    sizes: dict[tuple[str, str], int] = {}
+    names: set[Variable] = set()
+    sizes: dict[Variable, int] = {}
     for subgraph in graph.subgraphs:
-        handles = {
-            operator.outputs[0].place: _name(operator)
-            for operator in subgraph.operators
-            if operator.op == "VAR_HANDLE" and operator.outputs
-        }
+        handles = variable_handles(subgraph)
         names |= set(handles.values())
         for operator in subgraph.operators:
             if operator.op in _HANDLES and operator.reads and operator.reads[0].place in handles:
@@ -52,8 +51,16 @@ def _set_first(subgraph: Subgraph, place: int) -> bool:
     return False
 
 
-def _name(operator: Operator) -> tuple[str, str]:
-    """Return what TFLM tells variables apart by: container and shared name."""
-    names = (getattr(operator.options, field, None) for field in ("container", "sharedName"))
-    container, shared = (bytes(name or b"").decode("utf-8", "replace") for name in names)
-    return container, shared
+def variable_handles(subgraph: Subgraph) -> dict[int, Variable]:
+    """Return, by the tensor's place, the resource variables that tensors of a subgraph stand for."""
+    return {
+        operator.outputs[0].place: _name(operator)
+        for operator in subgraph.operators
+        if operator.op == "VAR_HANDLE" and operator.outputs
+    }
+
+
+def _name(operator: Operator) -> Variable:
+    """Return what TFLM tells variables apart by."""
+    options = operator.options
+    return bytes(getattr(options, "container", None) or b""), bytes(getattr(options, "sharedName", None) or b"")
