@@ -33,6 +33,7 @@ from tflm_build.stages.doubts import doubts
 from tflm_build.stages.golden import golden_inputs
 from tflm_build.stages.prove import prove
 from tflm_build.stages.shrink import shrink
+from tflm_build.stages.unrolled import cost_of_unrolled
 from tflm_build.versions import base_versions, tool_files
 
 __all__ = ["STAGES", "Result", "build"]
@@ -92,6 +93,8 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     shrunk = shrink(options, converted.model, golden)
     model = shrunk.model
     graph = model.graph
+    for note in cost_of_unrolled(model):
+        progress.note(note)
     ops = check_ops(graph)
     arranged = plan_arena(options, model, golden)
     if arranged.measured.disagrees:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recurrent layers answer on TFLM as in Keras, run after run, as TFLM's own operator or as one loop."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +20,8 @@ from tflm_build.model.model import Model
 from tflm_build.model.state import find_state
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.rescale import rescale
+from tflm_build.stages.rewrite import rewrite_model
+from tflm_build.stages.unrolled import cost_of_unrolled
 from tflm_build.tasks.compare_layers import run as compare_layers
 
 FUSED = "UNIDIRECTIONAL_SEQUENCE_LSTM"
@@ -108,6 +111,21 @@ def test_a_layer_that_no_operator_stands_for_is_unrolled_with_a_note(folder: Pat
     (note,) = notes
     assert "was unrolled, so that its size grows with the steps: it returns its state" in note
     assert sum(operator.op == "TANH" for operator in model.graph.operators) == 7 * 2 - 1  # the last output is not used
+
+
+def test_steps_that_are_masked_leave_the_state_alone(folder: Path) -> None:
+    for quantize in converted(folder, "masked"):
+        model, inputs, wanted, notes = read(folder, "masked", quantize)
+        rewritten = rewrite_model(model, inputs, keep_names=False).model
+        assert decibels(rewritten, run_on_tflm(rewritten, inputs)[0], wanted) > LEAST[quantize]
+        assert ["with a mask" in note for note in notes] == [True]
+        (cost,) = cost_of_unrolled(rewritten)
+        found = re.fullmatch(r"unrolled layers are (\d+) of \d+ operators and ([\d,]+) B of [\d,]+ B of flash", cost)
+        assert found
+        count, size = found.groups()
+        assert int(count) >= 4 * 9  # per step: 2 products, 5 activations, 3 element by element at least
+        assert 4 * 9 * 40 < int(size.replace(",", "")) < len(rewritten.flatbuffer)
+    assert list(cost_of_unrolled(read(folder, "sequences", "int8")[0])) == []
 
 
 def test_a_state_begins_at_zero(folder: Path) -> None:

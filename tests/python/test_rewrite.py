@@ -9,11 +9,12 @@ import pytest
 
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import Run, litert_outputs, read_manifest, tflm_outputs
-from support.rewrite_cases import CASES, Case, made
+from support.rewrite_cases import CASES, Case, divided, made
 from tflm_build.describe.from_model import describe_source
 from tflm_build.model.flatbuffer import load, schema, store
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.rewrite import rewrite as rewrite_tree
+from tflm_build.passes.rewrite import spell_for_quantizer
 from tflm_build.stages import convert, rewrite
 from tflm_build.stages.rewrite import rewrite_model
 
@@ -162,6 +163,18 @@ def test_a_model_that_answers_otherwise_as_a_whole_is_left_as_it_is(monkeypatch:
     assert rewritten.notes == (
         "the model was not rewritten in ops that TFLM has, because the whole would answer otherwise",
     )
+
+
+@pytest.mark.parametrize("op", ["SPLIT", "SPLIT_V", "UNPACK"])
+def test_a_part_that_nobody_reads_is_not_left_to_the_quantizer(op: str) -> None:
+    """TensorFlow's quantizer would do one thing in one run and another in the next."""
+    whole, in_part = divided(op, 3), divided(op, 2)
+    assert spell_for_quantizer(whole, "int8") == (whole, ())
+    spelled, (change,) = spell_for_quantizer(in_part, "int8")
+    part = ["SLICE", "RESHAPE"] if op == "UNPACK" else ["SLICE"]
+    assert (list(change.before), list(change.after)) == ([op], part * 2)
+    inputs = [GENERATOR.normal(size=canonicalize(in_part).graph.inputs[0].shape).astype("f")]
+    assert litert_outputs(spelled, inputs)[0].tobytes() == litert_outputs(in_part, inputs)[0].tobytes()
 
 
 def test_another_spelling_for_the_quantizer_is_proven() -> None:

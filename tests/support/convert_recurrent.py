@@ -73,6 +73,7 @@ MODELS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Any]]]] = {
     "lstm of relu": (("int16x8",), lambda: chain(L.LSTM(5, activation="relu"))),
     "lstm and gru": (INT8, lambda: chain(L.LSTM(5, return_sequences=True), L.GRU(4))),
     "state": (("none",), with_state),
+    "masked": (("none", "int8"), lambda: chain(L.ReLU(), L.Masking(), L.LSTM(3), shape=(4, 1))),
 }
 
 

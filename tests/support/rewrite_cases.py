@@ -8,7 +8,7 @@ import numpy as np
 
 from support.hand_made import Model, Op, Tensor, flatbuffer, schema
 
-__all__ = ["CASES", "Case", "made"]
+__all__ = ["CASES", "Case", "divided", "made"]
 
 GENERATOR = np.random.default_rng(3)
 INT32 = {"outType": schema.TensorType.INT32}
@@ -142,6 +142,35 @@ def sliced(begin: Any, end: Any, target: tuple[int, ...], becomes: str, **settin
 
 
 TWICE = [(1, 2, 3), (1, 3, 2), (1, 2, 3), (1, 2, 3)]
+
+
+def unpacked_truths() -> Case:
+    """Make what Keras does with the mask of a sequence; nobody asks for the truth in the middle."""
+    tensors = [Tensor("x", (2, 3), "float32"), held("zero", np.zeros(1, np.float32)), Tensor("a", (2, 3), "bool")]
+    tensors += [Tensor(name, (2,), "bool") for name in "bcde"]
+    unpack = Op("UNPACK", "UnpackOptions", (2,), (3, 4, 5), {"axis": -1, "num": 3})
+    operators = [Op("GREATER", "", (0, 1), (2,)), unpack, Op("LOGICAL_AND", "", (3, 5), (6,))]
+    return Case(tensors, operators, "GREATER SLICE RESHAPE SLICE RESHAPE LOGICAL_AND")
+
+
+def divided(op: str, parts: int) -> bytes:
+    """Make a model that divides (2, 6) into three, and adds the first ones.
+
+    Args:
+        op: SPLIT, SPLIT_V or UNPACK.
+        parts: that somebody reads: 2 or 3.
+    """
+    source = Tensor("x", (2, 6) if op != "UNPACK" else (2, 3, 2), "float32")
+    axis, sizes = held("axis", np.array(1, np.int32)), held("sizes", ints(2, 2, 2))
+    tensors = [source, axis, sizes, *(Tensor(name, (2, 2), "float32") for name in "abcde")]
+    inputs = {"SPLIT": (1, 0), "SPLIT_V": (0, 2, 1), "UNPACK": (0,)}[op]
+    settings = {"axis": 1, "num": 3} if op == "UNPACK" else {"numSplits": 3}
+    options = {"SPLIT": "SplitOptions", "SPLIT_V": "SplitVOptions", "UNPACK": "UnpackOptions"}[op]
+    operators = [Op(op, options, inputs, (3, 4, 5), settings), Op("ADD", "AddOptions", (3, 5), (6,))]
+    operators += [Op("ADD", "AddOptions", (6, 4), (7,))] if parts == 3 else []
+    return flatbuffer(Model("m", tensors, operators, (0,), operators[-1].outputs, 0))
+
+
 CASES = {
     "fold: shapes": flattening(),
     "fold: float16 weights": Case(
@@ -177,6 +206,7 @@ CASES = {
     "select int8": select("int8", (3, 2), "SELECT_V2"),
     "select int16": select("int16", (3, 2), "SELECT_V2"),
     "select int32": select("int32", (3, 2), "CAST LOGICAL_NOT CAST MUL MUL ADD"),
+    "unpack truths": unpacked_truths(),
     "select rows": select("float32", (3,), "RESHAPE SELECT_V2"),
     "upsampling float32": upsampling("float32"),
     "upsampling int8": upsampling("int8"),

@@ -2,13 +2,17 @@
 """Recurrent layers as values: what they compute in real numbers, and the ranges that they were seen to have."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.model.cells import Numbers, Range, Step
 
-__all__ = ["LstmWeights", "Recurrent"]
+__all__ = ["UNROLLED", "LstmWeights", "Recurrent"]
+
+UNROLLED: Final = "unrolled"
+"""A part of the names of operators of a layer whose steps stand one behind the other."""
 
 
 @dataclass(frozen=True, eq=False)

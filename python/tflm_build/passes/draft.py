@@ -106,6 +106,10 @@ class Draft:
         """Return the operators that read a tensor."""
         return self._find_ends()[1].get(index, [])
 
+    def needed(self, index: int) -> bool:
+        """Say whether an operator, or who runs the subgraph, reads a tensor."""
+        return index in self.outputs or bool(self.readers(index))
+
     def _find_ends(self) -> tuple[dict[int, Any], dict[int, list[Any]]]:
         """Find the writers and readers of all tensors, once after each change."""
         if self._ends is None:

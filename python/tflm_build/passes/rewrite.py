@@ -16,7 +16,7 @@ from tflm_build.passes.draft import Draft
 from tflm_build.passes.fold import Evaluate, fold
 from tflm_build.passes.identities import layer_name, propose_identity
 from tflm_build.passes.spell import propose_spelling
-from tflm_build.passes.spell_for_quantizer import propose_for_int16
+from tflm_build.passes.spell_for_quantizer import propose_for_int16, propose_for_quantizer
 from tflm_build.passes.unnamed import drop_unnamed
 
 __all__ = ["rewrite", "spell_for_quantizer"]
@@ -24,7 +24,10 @@ __all__ = ["rewrite", "spell_for_quantizer"]
 _Rules = Sequence[Callable[[Draft, Any], Proposal | None]]
 
 _FOR_TFLM: Final[_Rules] = (propose_identity, propose_spelling)
-_FOR_QUANTIZER: Final[Mapping[str, _Rules]] = {"int16x8": (propose_for_int16,)}
+_FOR_QUANTIZER: Final[Mapping[str, _Rules]] = {
+    "int8": (propose_for_quantizer,),
+    "int16x8": (propose_for_quantizer, propose_for_int16),
+}
 
 
 def rewrite(tree: Any, evaluate: Evaluate, refuted: Container[Models] = ()) -> tuple[Change, ...]:
@@ -52,10 +55,10 @@ def rewrite(tree: Any, evaluate: Evaluate, refuted: Container[Models] = ()) -> t
 
 
 def spell_for_quantizer(flatbuffer: bytes, quantization: str) -> tuple[bytes, tuple[Change, ...]]:
-    """Spell what TensorFlow's quantizer refuses, in a float model of fixed shapes that its converter has written.
+    """Spell what the quantizer refuses, or quantizes by chance, in a float model that TensorFlow's converter wrote.
 
     Args:
-        flatbuffer: the model.
+        flatbuffer: the model; its shapes are fixed.
         quantization: as in options.py.
 
     Returns:
@@ -96,8 +99,8 @@ def _ask(rule: Callable[[Draft, Any], Proposal | None], draft: Draft, operator: 
 def _accept(draft: Draft, operator: Any, proposal: Proposal, refuted: Container[Models]) -> Change | None:
     """Do what was proposed; None where it cannot be, or must not."""
     before, after, source = proposal.before, proposal.after, proposal.source
-    outputs = indices(operator.outputs)
-    if source is not None and not draft.can_join(source, outputs[0]):
+    target, outputs = indices(operator.outputs)[0], list(filter(draft.needed, indices(operator.outputs)))
+    if source is not None and not draft.can_join(source, target):
         return None
     within = {place for each in before for place in indices(each.outputs)}
     read = [place for each in before for place in indices(each.inputs) if place != -1 and place not in within]
@@ -116,7 +119,7 @@ def _accept(draft: Draft, operator: Any, proposal: Proposal, refuted: Container[
         return None
     draft.replace(operator, after)
     if source is not None:
-        draft.join(source, outputs[0])
+        draft.join(source, target)
     return change
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tflm_build.model.change import Proposal
+from tflm_build.model.flatbuffer import indices
 from tflm_build.passes.draft import Draft
 from tflm_build.passes.spell_choice import (
     spell_bucketize,
@@ -16,6 +17,7 @@ from tflm_build.passes.spell_choice import (
 from tflm_build.passes.spell_copies import join_resizes, spell_tile
 from tflm_build.passes.spell_parts import (
     spell_gather,
+    spell_outputs,
     spell_reduce_max,
     spell_strided_slice,
 )
@@ -43,6 +45,8 @@ _RULES: Final[Mapping[str, tuple[int, _Rule]]] = {
 
 def propose_spelling(draft: Draft, operator: Any) -> Proposal | None:
     """Return operators that compute what one does that TFLM cannot run."""
+    if draft.op(operator) == "UNPACK" and draft.type(indices(operator.inputs)[0]) == "bool":
+        return spell_outputs(draft, operator)
     count, rule = _RULES.get(draft.op(operator), (0, None))
     given = draft.given(operator, count)
     return None if rule is None or given is None else rule(draft, operator, given[0], given[1][0])

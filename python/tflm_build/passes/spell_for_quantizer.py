@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spell, in a float model, ops that TensorFlow's quantizer to int16x8 refuses: as others, which answer the same."""
+"""Spell, in a float model, what TensorFlow's quantizer refuses, or quantizes by chance: in ops that answer the same."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -7,10 +7,24 @@ from typing import Any, Final
 import numpy as np
 
 from tflm_build.model.change import Proposal
+from tflm_build.model.flatbuffer import indices
 from tflm_build.passes.draft import Draft
 from tflm_build.passes.identities import layer_name
+from tflm_build.passes.spell_parts import spell_outputs
 
-__all__ = ["propose_for_int16"]
+__all__ = ["propose_for_int16", "propose_for_quantizer"]
+
+
+def propose_for_quantizer(draft: Draft, operator: Any) -> Proposal | None:
+    """Return operators that take the parts that are read of a tensor, where not all of them are.
+
+    Whether the quantizer makes such an operator one of integers differs from run to run: in TensorFlow 2.21, of 25
+    conversions of one SPLIT with an output that nobody reads, 5 left it to real numbers.
+    """
+    parts = indices(operator.outputs)
+    if draft.op(operator) not in {"SPLIT", "SPLIT_V", "UNPACK"} or all(map(draft.needed, parts)):
+        return None
+    return spell_outputs(draft, operator)
 
 
 def propose_for_int16(draft: Draft, operator: Any) -> Proposal | None:

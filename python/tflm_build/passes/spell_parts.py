@@ -9,11 +9,11 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.model.change import Proposal
-from tflm_build.model.flatbuffer import schema
+from tflm_build.model.flatbuffer import indices, schema
 from tflm_build.passes.draft import Draft
 from tflm_build.passes.identities import layer_name, reshaped
 
-__all__ = ["spell_gather", "spell_reduce_max", "spell_strided_slice"]
+__all__ = ["spell_gather", "spell_outputs", "spell_reduce_max", "spell_strided_slice"]
 
 _STRIDED: Final = 4
 """Axes that TFLM's STRIDED_SLICE takes; its SLICE takes 5."""
@@ -83,6 +83,27 @@ def _runs(places: Array) -> Iterator[tuple[int, int]]:
             yield first, count
         first, count = place, 1
     yield first, count
+
+
+def spell_outputs(draft: Draft, operator: Any) -> Proposal | None:
+    """Take each part that somebody reads of what SPLIT, SPLIT_V or UNPACK divides, as a slice."""
+    op, read, targets = draft.op(operator), indices(operator.inputs), indices(operator.outputs)
+    source, given = {"SPLIT": (1, 0), "SPLIT_V": (0, 2), "UNPACK": (0, None)}[op]
+    shape, name = draft.shape(read[source]), layer_name(draft, operator)
+    axes = np.array(draft.option(operator, "axis")) if given is None else draft.value(read[given])
+    if axes is None:
+        return None
+    axis = int(axes.reshape(())) % len(shape)
+    begin, after = [0] * len(shape), list[Any]()
+    for target in targets:
+        size = 1 if given is None else draft.shape(target)[axis]
+        if draft.needed(target):
+            sizes = (*shape[:axis], size, *shape[axis + 1 :])
+            part = target if draft.shape(target) == sizes else draft.new(sizes, like=target, name=name)
+            after.append(_slice(draft, read[source], begin, part))
+            after += [] if part == target else [reshaped(draft, part, target)]
+        begin[axis] += size
+    return Proposal((operator,), tuple(after)) if after and begin[axis] == shape[axis] else None
 
 
 def _slice(draft: Draft, source: int, begin: Sequence[int], target: int) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.model.cells import Step, gru, lstm, simple_rnn
-from tflm_build.model.recurrent import LstmWeights, Recurrent
+from tflm_build.model.recurrent import UNROLLED, LstmWeights, Recurrent
 
 __all__ = ["Cut", "cut_recurrent", "name_of_write"]
 
@@ -117,7 +117,8 @@ def cut_recurrent(model: Any, call: Callable[..., Any], specs: Sequence[Any]) ->
     reads = tf.function(read, input_signature=specs, autograph=False).get_concrete_function()
     layers, others = counted[-1].layers, counted[-1].others
     for layer in found:
-        layer.unroll = layer.unroll or layer.name in others
+        if layer.name in others:
+            layer.unroll, layer.call = True, _named(layer.call)
     if not layers:
         return None, others
     writes = [
@@ -148,13 +149,25 @@ def cut_recurrent(model: Any, call: Callable[..., Any], specs: Sequence[Any]) ->
 @contextmanager
 def _replaced(layers: Sequence[Any], calls: _Calls) -> Iterator[None]:
     """Note the calls of layers, and let them return what is given."""
-    for layer in layers:
-        layer.call = _noting(layer, layer.call, calls)
+    originals = [layer.call for layer in layers]
+    for layer, original in zip(layers, originals, strict=True):
+        layer.call = _noting(layer, original, calls)
     try:
         yield
     finally:
-        for layer in layers:
-            del layer.call
+        for layer, original in zip(layers, originals, strict=True):
+            layer.call = original
+
+
+def _named(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a layer's call, whose operators have `UNROLLED` in their names."""
+    import tensorflow as tf
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        with tf.name_scope(UNROLLED):
+            return original(*arguments, **keywords)
+
+    return call
 
 
 def _noting(layer: Any, original: Callable[..., Any], calls: _Calls) -> Callable[..., Any]:
