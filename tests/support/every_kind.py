@@ -8,7 +8,11 @@ import numpy as np
 
 from support.hand_made import Model, Op, Tensor, flatbuffer, schema
 from support.mutations import cnn, dense
+from tflm_build.model.cells import gru
+from tflm_build.model.cells import lstm as lstm_step
 from tflm_build.model.flatbuffer import load, store
+from tflm_build.model.recurrent import LstmWeights, Recurrent
+from tflm_build.passes.splice import Place, splice
 
 __all__ = ["MODELS"]
 
@@ -88,6 +92,26 @@ def lstm() -> bytes:
     settings = {"fusedActivationFunction": schema.ActivationFunctionType.TANH, "timeMajor": False}
     op = Op("UNIDIRECTIONAL_SEQUENCE_LSTM", "UnidirectionalSequenceLSTMOptions", inputs, (15,), settings)
     return flatbuffer(Model("lstm", tensors, [op], (0,), (15,), 0))
+
+
+def recurrent(*, fused: bool) -> bytes:
+    """Make what an int8 LSTM of Keras becomes, whose state each run clears, or a GRU, as a loop of one step."""
+    units, gates = 3, 4 if fused else 3
+    kernel, across, bias = real(2, units * gates), real(units, units * gates), real(units * gates)
+    step = (
+        lstm_step(kernel, across, bias, "tanh", "sigmoid")
+        if fused
+        else gru(kernel, across, bias, "tanh", "sigmoid", reset_after=False)
+    )
+    layer = Recurrent(
+        layer="recurrent", batch=1, steps=4, features=2, units=units, states=gates - 2 if fused else 1, stateful=False,
+        rows=4, step=step, fused=LstmWeights(kernel, across, bias) if fused else None,
+    )  # fmt: skip
+    _, layer = layer.follow(real(8, 1, 4, 2))
+    tensors = [Tensor("x", (1, 4, 2), "int8", 1 / 128), Tensor("h", (1, 4, 3), "int8", 1 / 128)]
+    tensors += [tensors[0]._replace(name="read"), tensors[1]._replace(name="y")]
+    ops = [Op("ABS", "", (0,), (2,)), Op("ABS", "", (1,), (3,))]
+    return splice(flatbuffer(Model("recurrent", tensors, ops, (0, 1), (3, 2), 0)), [layer], [Place(1, 1)])
 
 
 def custom() -> bytes:
@@ -178,6 +202,8 @@ MODELS: dict[str, Callable[[], bytes]] = {
     "two inputs and outputs": pair,
     "svdf": svdf,
     "lstm": lstm,
+    "lstm, cleared": lambda: recurrent(fused=True),
+    "gru, as a loop": lambda: recurrent(fused=False),
     "custom op": custom,
     "variable": counter,
     "if": branch,
