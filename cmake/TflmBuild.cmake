@@ -7,7 +7,7 @@
   .. code-block:: cmake
 
     tflm_add_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
-                   [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
+                   [DENSE_SCALES channel|tensor] [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
                    [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
                    [SHRINK auto|off] [TARGET <processor>] [KERNELS auto|reference|cmsis-nn|esp-nn]
                    [EMBED auto|array|incbin] [SYMBOL <name>] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
@@ -34,6 +34,9 @@
     quantization scheme; none leaves the model unchanged; one of none (default), int8, int16x8
   ``IO_TYPE``
     element type of inputs and outputs of a quantized model: auto is its integer type; one of auto (default), float32
+  ``DENSE_SCALES``
+    scales of the weights of dense layers where a model is quantized: one for each output channel, or, for a TFLM from
+    before September 2024, one for the whole tensor; one of channel (default), tensor
   ``CALIBRATION``
     representative data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files or
     images, module.py:function that yields samples, or random:N for trials

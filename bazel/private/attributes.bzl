@@ -6,6 +6,7 @@ load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 # Options whose values are passed as they are, with the value that stands for "not given"; embed is always given.
 OPTIONS = {
     "align": 16,
+    "dense_scales": "channel",
     "embed": "",
     "io_type": "auto",
     "keep_names": False,
@@ -65,6 +66,12 @@ _VALUES = {
     "align": attr.int(
         doc = "Alignment of the data in bytes, a power of two from 16 to 4096; default: 16.",
         default = 16,
+    ),
+    "dense_scales": attr.string(
+        doc = """Scales of the weights of dense layers where a model is quantized: one for each output channel, or, for
+a TFLM from before September 2024, one for the whole tensor; one of channel (default), tensor.""",
+        default = "channel",
+        values = ["channel", "tensor"],
     ),
     "embed": attr.string(
         doc = """How the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no

@@ -73,13 +73,22 @@ def compile_library(ctx, cc_toolchain, features, symbol, header, outputs):
     )
     _, objects = cc_common.compile(
         name = ctx.label.name,
-        srcs = [outputs.model, outputs.data],
-        additional_inputs = [outputs.tflite],
-        # By its path: the assembler would take a source file of the same name in the root of the workspace.
-        local_defines = ["TFLM_DATA_FILE=\"{}\"".format(outputs.tflite.path)] + (["TFLM_BUILD_NATIVE"] if native else []),
+        srcs = [outputs.model],
+        local_defines = ["TFLM_BUILD_NATIVE"] if native else [],
         user_compile_flags = ctx.attr.copts,
         **private
     )
+    _, data = cc_common.compile(
+        name = ctx.label.name + "_data",
+        srcs = [outputs.data],
+        additional_inputs = [outputs.tflite],
+        # By its path: the assembler would take a source file of the same name in the root of the workspace.
+        local_defines = ["TFLM_DATA_FILE=\"{}\"".format(outputs.tflite.path)],
+        # As C, for what --copt=-include brings to all files is C.
+        user_compile_flags = ctx.attr.copts + (["-x", "c", "-fno-lto"] if outputs.data.extension == "S" else []),
+        **private
+    )
+    objects = cc_common.merge_compilation_outputs(compilation_outputs = [objects, data])
     if native:
         _, more = cc_common.compile(
             name = ctx.label.name + "_ops",

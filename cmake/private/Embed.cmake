@@ -26,28 +26,31 @@ endfunction()
 
 # Say whether the C compiler assembles .incbin; found out once in a build.
 function(_tflm_build_has_incbin result)
-  set(CMAKE_REQUIRED_FLAGS "-x assembler-with-cpp")
   set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
   set(CMAKE_REQUIRED_QUIET ON)
-  check_c_source_compiles("  .incbin \"${CMAKE_CURRENT_FUNCTION_LIST_FILE}\"\n" TFLM_BUILD_HAS_INCBIN)
+  set(
+    source
+    "#define TEXT(...) #__VA_ARGS__
+#define WORDS(...) TEXT(__VA_ARGS__)
+__asm__(WORDS(.incbin __FILE__));
+"
+  )
+  check_c_source_compiles("${source}" TFLM_BUILD_HAS_INCBIN)
   set(${result} "${TFLM_BUILD_HAS_INCBIN}" PARENT_SCOPE)
 endfunction()
 
 # Tell a target how the file is compiled by which the data gets in.
 function(_tflm_build_embed target file tflite)
   if(file MATCHES "[.]S$")
-    # The language is C, for ASM would have to be enabled by the project; the compiler is told to assemble.
-    set(options -x assembler-with-cpp)
-    if(CMAKE_C_COMPILER_ID MATCHES "Clang")
-      list(APPEND options -Wno-unused-command-line-argument)
-    endif()
+    # As C, which hands it to the assembler: ASM would have to be enabled by the project, and what the project includes
+    # everywhere, as by -include config.h, is C. Symbols that come from the assembler are lost in link-time optimization.
     # By its path: the assembler would take a source file of the same name in the folder that it is started in.
     # The scanner for dependencies does not see what .incbin reads.
     set_source_files_properties(
       "${file}"
       PROPERTIES
         LANGUAGE C
-        COMPILE_OPTIONS "${options}"
+        COMPILE_OPTIONS "-x;c;-fno-lto"
         COMPILE_DEFINITIONS "TFLM_DATA_FILE=\"${tflite}\""
         OBJECT_DEPENDS "${tflite}"
         SKIP_PRECOMPILE_HEADERS ON

@@ -95,6 +95,7 @@ function(_tflm_build_add_model function name arguments)
     values
     QUANTIZE
     IO_TYPE
+    DENSE_SCALES
     MAX_LSB
     MAX_FLOAT_ERROR
     MIN_TOP1

@@ -180,7 +180,8 @@ def _provenance(
         if samples is not None:
             what = f"SHA-256 {samples.sha256}" if samples.sha256 else "RANDOM DATA: for trials only"
             lines.append(f"  {samples.option.lower().replace('_', ' '):<12} {samples.file}, {what}")
-    lines.append(f"  options      QUANTIZE {options.quantize}, IO_TYPE {options.io_type}")
+    dense = "" if options.dense_scales == "channel" else f", DENSE_SCALES {options.dense_scales}"
+    lines.append(f"  options      QUANTIZE {options.quantize}, IO_TYPE {options.io_type}{dense}")
     shown = ("tensorflow", "keras", "tf-keras", "ai-edge-quantizer", "ai-edge-litert", "tflite-micro")
     tools = (tool for tool in shown if tool in versions)
     lines.append(f"  with         {', '.join(f'{tool} {versions[tool]}' for tool in tools)}")

@@ -12,6 +12,7 @@ __all__ = ["C_KEYWORDS", "KERNELS", "QUANTIZATIONS", "TARGETS", "Options"]
 
 QUANTIZATIONS = ("none", "int8", "int16x8")
 IO_TYPES = ("auto", "float32")
+DENSE_SCALES = ("channel", "tensor")
 EMBEDDINGS = ("auto", "array", "incbin")
 TARGETS = (
     "host", "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m23",
@@ -73,6 +74,12 @@ class Options:
         "element type of inputs and outputs of a quantized model: auto is its integer type",
         default="auto",
         choices=IO_TYPES,
+    )
+    dense_scales: str = _option(
+        "scales of the weights of dense layers where a model is quantized: one for each output channel, or, for a TFLM "
+        "from before September 2024, one for the whole tensor",
+        default="channel",
+        choices=DENSE_SCALES,
     )
     calibration: str | None = _option(
         "representative data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files "

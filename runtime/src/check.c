@@ -64,6 +64,7 @@ const char *tflm_status_text(tflm_status status) {
       return "The interpreter refused the model or the call";
     case TFLM_BACKEND_DIED:
       return "The interpreter's process ended or gave no answer in time";
+    default:
+      return "The status is unknown";
   }
-  return "The status is unknown";
 }

@@ -198,7 +198,7 @@ tflm_status tflm_backend_open(tflm_session *session) {
     status = open_model(session);
   } else {
     status = TFLM_BACKEND_UNAVAILABLE;
-    tflm_helper_complain("the helper of this version of tflm-build did not start");
+    tflm_helper_complain(session);
   }
   if (status != TFLM_OK) tflm_helper_end(session);
   return status;

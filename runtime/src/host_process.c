@@ -18,10 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef TFLM_BUILD_PYTHON
@@ -36,16 +38,28 @@
 #define MSG_NOSIGNAL 0 /* macOS has the socket option SO_NOSIGPIPE instead */
 #endif
 
+#define ENOUGH_FILES 1024    /* what the helper may have open; it needs some ten beside those that it inherits */
+#define MILLISECONDS 1000000 /* in nanoseconds */
+
+/* Arguments of a process are not constant. */
+static char default_python[] = TFLM_BUILD_PYTHON;
+static char dash_c[] = "-c";
 /* Not `-m tflm_build.host`: that would put the working directory before the installed packages on Python's path. */
-static const char kHelper[] =
+static char helper[] =
     "import sys; sys.path = sys.argv[1:] + [entry for entry in sys.path if entry]; "
     "from tflm_build.host import main; sys.exit(main())";
+#if defined(TFLM_BUILD_PYTHONPATH)
+static char package_path[] = TFLM_BUILD_PYTHONPATH;
+#endif
+
+/* Variables that are meant for the program that uses the runtime, and would have another Python fail. */
+static const char *const kNotForHelper[] = {"PYTHON", "LD_PRELOAD=", "LD_AUDIT=", "DYLD_INSERT_LIBRARIES="};
 
 extern char **environ;
 
-static const char *python_path(void) {
-  const char *const python = getenv("TFLM_BUILD_PYTHON");
-  return python != NULL && python[0] != '\0' ? python : TFLM_BUILD_PYTHON;
+static char *python_path(void) {
+  char *const python = getenv("TFLM_BUILD_PYTHON");
+  return python != NULL && python[0] != '\0' ? python : default_python;
 }
 
 static void say(const char *python, const char *what) {
@@ -53,6 +67,15 @@ static void say(const char *python, const char *what) {
                 "tflm-build: error: host backend: %s: %s; set TFLM_BUILD_PYTHON in the environment to a Python that "
                 "has tflm-build[host]\n",
                 python, what);
+}
+
+static void say_system(const char *python, int error) {
+  if (error == EMFILE || error == ENFILE) {
+    (void)fprintf(stderr, "tflm-build: error: host backend: %s; close some, or raise the limit, as with 'ulimit -n'\n",
+                  strerror(error));
+  } else {
+    say(python, strerror(error));
+  }
 }
 
 /* Move a descriptor past stdin, stdout and stderr, which it becomes where the caller has closed them. */
@@ -88,62 +111,116 @@ static bool make_sockets(int fds[2]) {
   return good;
 }
 
+static bool is_for_helper(const char *variable) {
+  for (size_t i = 0; i < sizeof kNotForHelper / sizeof *kNotForHelper; ++i) {
+    if (strncmp(variable, kNotForHelper[i], strlen(kNotForHelper[i])) == 0) return false;
+  }
+  return true;
+}
+
+/* The environment without what is not for the helper; to be freed, its strings not. NULL: out of memory. */
+static char **helper_environment(void) {
+  size_t count = 0, kept = 0;
+  while (environ != NULL && environ[count] != NULL) ++count;
+  char **const variables = (char **)malloc((count + 1) * sizeof *variables);
+  for (size_t i = 0; variables != NULL && i < count; ++i) {
+    if (is_for_helper(environ[i])) variables[kept++] = environ[i];
+  }
+  if (variables != NULL) variables[kept] = NULL;
+  return variables;
+}
+
 /* posix_spawn, not fork: the caller may have threads, and may be built with a sanitizer. */
-static int spawn(const char *python, int socket, pid_t *pid) {
-  const char *argv[] = {python, "-c", kHelper, NULL, NULL};
+static int spawn(char *python, int socket, pid_t *pid) {
+  char *argv[] = {python, dash_c, helper, NULL, NULL};
 #if defined(TFLM_BUILD_PYTHONPATH)
-  argv[3] = TFLM_BUILD_PYTHONPATH;
+  argv[3] = package_path;
 #endif
   posix_spawn_file_actions_t actions;
   int error = posix_spawn_file_actions_init(&actions);
   if (error != 0) return error;
-  error = posix_spawn_file_actions_adddup2(&actions, socket, STDIN_FILENO);
-  if (error == 0) error = posix_spawnp(pid, python, &actions, NULL, (char *const *)argv, environ);
+  char **const variables = helper_environment();
+  error = variables == NULL ? ENOMEM : posix_spawn_file_actions_adddup2(&actions, socket, STDIN_FILENO);
+  if (error == 0) error = posix_spawnp(pid, python, &actions, NULL, argv, variables);
+  free(variables);
   (void)posix_spawn_file_actions_destroy(&actions);
   return error;
 }
 
-bool tflm_helper_start(tflm_session *session) {
-  const char *const python = python_path();
+static int start(tflm_session *session, char *python) {
   int fds[2];
-  if (!make_sockets(fds)) {
-    say(python, strerror(errno));
-    return false;
-  }
+  if (!make_sockets(fds)) return errno;
   pid_t pid = -1;
   const int error = spawn(python, fds[1], &pid);
   (void)close(fds[1]);
   if (error != 0) {
-    say(python, strerror(error));
     (void)close(fds[0]);
-    return false;
+    return error;
   }
   session->handle[0] = fds[0];
   session->handle[1] = pid;
-  return true;
+  return 0;
+}
+
+/* The helper inherits the limit of open files: it is raised for as long as starting takes, where that is allowed. */
+bool tflm_helper_start(tflm_session *session) {
+  char *const python = python_path();
+  struct rlimit own, raised;
+  const bool known = getrlimit(RLIMIT_NOFILE, &own) == 0;
+  if (known && own.rlim_cur < ENOUGH_FILES) {
+    raised = own;
+    raised.rlim_cur = own.rlim_max < ENOUGH_FILES ? own.rlim_max : ENOUGH_FILES;
+    (void)setrlimit(RLIMIT_NOFILE, &raised);
+  }
+  const int error = start(session, python);
+  if (known && own.rlim_cur < ENOUGH_FILES) (void)setrlimit(RLIMIT_NOFILE, &own);
+  if (error != 0) say_system(python, error);
+  return error == 0;
 }
 
 /*
- * Killed, not asked to end: it owns nothing that outlives it, and so a helper that hangs needs no second way. A wrapper
- * around Python may die in its place; Python then ends as the socket is closed. Only a child not yet waited for may be
- * killed: where the caller ignores SIGCHLD the process id may be another's by now.
+ * Close the socket, by which the helper ends, and kill it where it has not after some hundredths of a second. Returns
+ * its status, or -1 where it was killed here or nothing is known of it. A wrapper around Python may die in its place;
+ * Python then ends as the socket is closed. Only a child not yet waited for may be killed: where the caller ignores
+ * SIGCHLD the process id may be another's by now.
  */
-void tflm_helper_end(tflm_session *session) {
-  if (!tflm_helper_runs(session)) return;
+static int end(tflm_session *session, unsigned hundredths) {
+  const struct timespec pause = {.tv_nsec = 10 * MILLISECONDS};
   (void)close((int)session->handle[0]);
   const pid_t pid = (pid_t)session->handle[1];
-  pid_t waited = waitpid(pid, NULL, WNOHANG);
-  if (waited == 0) (void)kill(pid, SIGKILL);
-  while (waited == 0 || (waited < 0 && errno == EINTR)) waited = waitpid(pid, NULL, 0);
+  int status = 0;
+  pid_t waited = waitpid(pid, &status, WNOHANG);
+  for (; waited == 0 && hundredths > 0; --hundredths) {
+    (void)nanosleep(&pause, NULL);
+    waited = waitpid(pid, &status, WNOHANG);
+  }
+  const bool killed = waited == 0;
+  if (killed) (void)kill(pid, SIGKILL);
+  while (waited == 0 || (waited < 0 && errno == EINTR)) waited = waitpid(pid, &status, 0);
   session->handle[0] = session->handle[1] = -1;
+  return waited > 0 && !killed ? status : -1;
+}
+
+/* Killed, not waited for: it owns nothing that outlives it, and so a helper that hangs needs no second way. */
+void tflm_helper_end(tflm_session *session) {
+  if (tflm_helper_runs(session)) (void)end(session, 0);
 }
 
 bool tflm_helper_runs(const tflm_session *session) { return session->handle[0] >= 0; }
 
-void tflm_helper_complain(const char *what) { say(python_path(), what); }
+void tflm_helper_complain(tflm_session *session) {
+  const int status = end(session, 200);
+  char what[96] = "the helper of this version of tflm-build did not start: it gave no right answer";
+  if (status != -1) {
+    const bool signalled = WIFSIGNALED(status);
+    (void)snprintf(what, sizeof what, "the helper of this version of tflm-build did not start: it ended with %s %d",
+                   signalled ? "signal" : "status", signalled ? WTERMSIG(status) : WEXITSTATUS(status));
+  }
+  say(python_path(), what);
+}
 
 bool tflm_helper_put(const tflm_session *session, const void *data, size_t size) {
-  const unsigned char *next = data;
+  const unsigned char *next = (const unsigned char *)data;
   while (size > 0) {
     const ssize_t sent = send((int)session->handle[0], next, size, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
@@ -155,7 +232,7 @@ bool tflm_helper_put(const tflm_session *session, const void *data, size_t size)
 }
 
 bool tflm_helper_get(const tflm_session *session, void *data, size_t size) {
-  unsigned char *next = data;
+  unsigned char *next = (unsigned char *)data;
   while (size > 0) {
     const ssize_t received = recv((int)session->handle[0], next, size, 0);
     if (received < 0 && errno == EINTR) continue;

@@ -28,7 +28,7 @@ bool tflm_helper_put(const tflm_session *session, const void *data, size_t size)
 /** Receive all the bytes; false if the helper is gone or sends none in time. */
 bool tflm_helper_get(const tflm_session *session, void *data, size_t size);
 
-/** Print on stderr what is wrong with the helper and how to name another Python. */
-void tflm_helper_complain(const char *what);
+/** End a helper that said nothing of use; print on stderr how it ended, and how to name another Python. */
+void tflm_helper_complain(tflm_session *session);
 
 #endif /* TFLM_BUILD_HOST_PROCESS_H_ */

@@ -49,8 +49,9 @@ static size_t element_size(tflm_type type) {
     case TFLM_BOOL:
     case TFLM_INT8:
       return 1;
+    default:
+      return 0;
   }
-  return 0;
 }
 
 /* Copied out: golden data need not be aligned for their type. */
@@ -80,6 +81,8 @@ static element element_at(tflm_type type, const unsigned char *data, size_t inde
     case TFLM_UINT8:
     case TFLM_BOOL:
       result.integer = *from;
+      break;
+    default:
       break;
   }
   return result;
@@ -202,7 +205,7 @@ static tflm_status run_vectors(findings *found, const tflm_golden *golden, tflm_
     const tflm_status status = tflm_invoke(session);
     if (status != TFLM_OK) return status;
     for (size_t i = 0; i < model->output_count; ++i) {
-      compare_output(found, golden, vector, i, tflm_output(session, i));
+      compare_output(found, golden, vector, i, (const unsigned char *)tflm_output(session, i));
     }
   }
   return TFLM_OK;
@@ -260,8 +263,8 @@ int main(void) {
   const tflm_golden *const golden = &TFLM_GOLDEN;
   const tflm_model *const model = golden->model;
   findings found = {.model = model, .when = ""};
-  unsigned char *const memory = malloc(model->arena_size + TFLM_ALIGNMENT);
-  double *const largest = calloc(model->output_count + 1, sizeof *largest);
+  unsigned char *const memory = (unsigned char *)malloc(model->arena_size + TFLM_ALIGNMENT);
+  double *const largest = (double *)calloc(model->output_count + 1, sizeof *largest);
   int result = EXIT_FAILURE;
   if (golden->count == 0) { /* or the test would pass without having tested anything */
     printf("%s: no golden vectors; generate them with at least one\n", model->name);

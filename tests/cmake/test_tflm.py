@@ -42,7 +42,7 @@ def prefix(tmp_path: Path) -> Path:
 
 
 def test_a_prefix(project: Project, prefix: Path) -> None:
-    words = project.configure(f"-DTFLM_ROOT={prefix}", RENAMED)
+    words = project.configure(f"-DTFLM_ROOT={prefix}")
     assert (
         f"tflm-build: TFLM_PROVIDER auto: root, {prefix}/lib/libtflm.so, headers in {prefix}/include, namespace "
         "tflite_micro, without TF_LITE_STATIC_MEMORY"
@@ -57,7 +57,7 @@ def test_a_prefix(project: Project, prefix: Path) -> None:
 @pytest.mark.parametrize("named", [True, False])
 def test_a_target(named: bool, project: Project) -> None:  # noqa: FBT001
     name = "my_tflm" if named else "pico-tflmicro"
-    options = [f"-DOWN_TARGET={name}", f"-DOWN_INCLUDE={HEADERS};{GEMMLOWP}", f"-DOWN_LIBRARY={LIBRARY}", RENAMED]
+    options = [f"-DOWN_TARGET={name}", f"-DOWN_INCLUDE={HEADERS};{GEMMLOWP}", f"-DOWN_LIBRARY={LIBRARY}"]
     if named:
         options += ["-DTFLM_PROVIDER=target", f"-DTFLM_TARGET={name}"]
     words = project.configure(*options)

@@ -15,6 +15,7 @@ import pytest
 
 from support import ROOT
 from support.interpreters import HELLO_WORLD, Run, litert_outputs, read_manifest, tflm_outputs
+from tflm_build.passes.canonical import canonicalize
 
 EMITTED = {
     f"hello_world{end}"
@@ -197,6 +198,42 @@ def test_other_quantizations(
     assert result.returncode == 0, result.stderr
     manifest = read_manifest(tmp_path)
     assert {tensor["type"] for tensor in (*manifest["inputs"], *manifest["outputs"])} == {expected}
+
+
+def test_one_scale_in_dense_layers(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
+    """From Keras and from a float .tflite, other layers keep theirs; what is quantized already is refused."""
+    options = ["--quantize", "int8", "--calibration", "random:20", "--out-dir", tmp_path]
+    for scales, guarded in (("channel", True), ("tensor", False)):
+        run = tflm_build(
+            "convert", "--name", "m", "--src", keras_models / "cnn.keras", *options, "--dense-scales", scales
+        )
+        assert run.returncode == 0, run.stderr
+        assert ("static_assert(has_scales" in (tmp_path / "m_ops.cc").read_text()) is guarded
+        assert ("IO_TYPE auto, DENSE_SCALES tensor\n" in (tmp_path / "m.h").read_text()) is not guarded
+        if guarded:
+            quantized = (tmp_path / "m.tflite").read_bytes()
+    counts = {
+        operator.op: {len(operand.scales) for operand in operator.reads if operand.constant and operand.type == "int8"}
+        for operator in canonicalize((tmp_path / "m.tflite").read_bytes()).graph.operators
+    }
+    assert counts["FULLY_CONNECTED"] == {1}
+    assert max(counts["CONV_2D"]) > 1
+    assert read_manifest(tmp_path)["options"]["dense_scales"] == "tensor"
+
+    (tmp_path / "quantized.tflite").write_bytes(quantized)
+    run = tflm_build(
+        "convert",
+        "--name",
+        "m",
+        "--src",
+        tmp_path / "quantized.tflite",
+        "--out-dir",
+        tmp_path,
+        "--dense-scales",
+        "tensor",
+    )
+    assert run.returncode == 1
+    assert "--dense-scales tensor asks for one scale in each dense layer, but layer '" in run.stderr
 
 
 def test_random_calibration_is_marked(cnn: Path) -> None:

@@ -9,29 +9,44 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support import ROOT
 from support.interpreters import Run, read_manifest
+from support.tiny_models import RUNTIME
+from support.vendor_tflm import GEMMLOWP, HEADERS, NATIVE, RENAMED
 
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
-C, CXX = ("-x c -std=c99", "-x c -std=c11"), ("-x c++ -std=c++11", "-x c++ -std=c++17")
-INCLUDE = f"-I{ROOT / 'runtime' / 'include'}"
+WARNINGS = [
+    "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wcast-qual", "-Wswitch-default", "-Wshadow", "-Wundef",
+    "-Werror", "-fsyntax-only",
+]  # fmt: skip
+OF_C = [*WARNINGS, "-Wc++-compat", "-Wstrict-prototypes", "-Wmissing-prototypes"]
+OF_CXX = [*WARNINGS, "-Wold-style-cast"]
+INCLUDE = f"-I{RUNTIME / 'include'}"
+C, CXX = ("c99", "c11", "c17", "c2x"), ("c++11", "c++14", "c++17", "c++20")
 
 
-COMPILERS = [
-    f"{compiler} {standard}"
-    for compiler, standards in {"gcc": C, "clang": C, "g++": CXX, "clang++": CXX}.items()
-    for standard in standards
-]
+def check(*command: str | Path, text: str = "") -> None:
+    result = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("model", ["hello_world", "cnn"])
-def test_no_compiler_has_anything_to_say(model: str, compiler: str, request: pytest.FixtureRequest) -> None:
-    folder: Path = request.getfixturevalue(model)
-    for source in sorted(folder.glob("*.c")):
-        command = [*compiler.split(), *WARNINGS, INCLUDE, "-fsyntax-only", str(source)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert (result.returncode, result.stderr) == (0, "")
+@pytest.mark.parametrize("standard", [*C, *CXX])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_no_compiler_has_anything_to_say(compiler: str, standard: str, hello_world: Path, cnn: Path) -> None:
+    emitted, headers = ([path for folder in (hello_world, cnn) for path in sorted(folder.glob(ends))] for ends in
+                        ("*.c", "*.h"))  # fmt: skip
+    if standard in C:
+        defines = ["-DTFLM_GOLDEN=some_golden", "-DTFLM_ONE_MODEL=one", "-DTFLM_LIBRARY=library"]
+        data = [path for folder in (hello_world, cnn) for path in folder.glob("*_data.S")]
+        sources = [*emitted, *data, *sorted((RUNTIME / "src").glob("*.c"))]
+        check(compiler, f"-std={standard}", *OF_C, *defines, INCLUDE, "-x", "c", *sources)
+        return
+    known = ["-Wuseless-cast"] if compiler == "gcc" else []  # that Clang does not have
+    flags = [compiler, f"-std={standard}", *OF_CXX, *known, INCLUDE, "-x", "c++"]
+    check(*flags, *emitted)
+    headers += [*sorted((RUNTIME / "include").rglob("*.h")), RUNTIME / "src" / "backend.h"]
+    check(*flags, "-", text="".join(f'#include "{header}"\n' for header in headers))
+    if standard in {"c++17", "c++20"}:
+        tflm = ["-isystem", HEADERS, "-isystem", GEMMLOWP, RENAMED, "-DTFLM_BUILD_PER_CHANNEL"]
+        check(*flags, *tflm, hello_world / "hello_world_ops.cc", cnn / "cnn_ops.cc", NATIVE)
 
 
 def sections(folder: Path, *command: str | Path) -> dict[str, tuple[bytes, int]]:
@@ -60,6 +75,10 @@ def test_assembly_is_the_array(compiler: str, section: str, cnn: Path, tflm_buil
     names = subprocess.run(symbols, capture_output=True, text=True, check=True).stdout
     assembly = sections(folder, compiler, folder / "m_data.S")
     assert assembly == array
+    # As C, behind what a project has all its files include; without -fno-lto there would be no such sections.
+    (folder / "config.h").write_text("typedef int everywhere;\n")
+    as_c = "-include", folder / "config.h", "-O2", "-flto", "-x", "c", "-fno-lto", folder / "m_data.S"
+    assert sections(folder, compiler, *as_c) == array
     assert assembly[section or ".rodata.m_data"] == ((folder / "m.tflite").read_bytes(), 64)
     assert subprocess.run(symbols, capture_output=True, text=True, check=True).stdout == names
 

@@ -87,3 +87,17 @@ def test_the_answers_are_those_of_the_float_model(
     assert manifest["model"]["quantization"] == quantize
     assert manifest["accuracy"]["sqnr_db"][0] is None or manifest["accuracy"]["sqnr_db"][0] > decibels
     assert manifest["repairs"] == []
+
+
+def test_one_scale_for_a_dense_layer(tflm_build: Run, tmp_path: Path) -> None:
+    """For a TFLM that knows no more; the answers stay those of the float model."""
+    model = large_layer()
+    (tmp_path / "m.tflite").write_bytes(flatbuffer(model))
+    np.savez(tmp_path / "data.npz", x=GENERATOR.uniform(-1, 1, (20, 600)).astype("f"))
+    arguments = ["--quantize", "int8", "--calibration", tmp_path / "data.npz", "--dense-scales", "tensor"]
+    result = tflm_build(
+        "convert", "--name", "m", "--src", tmp_path / "m.tflite", *arguments, "--out-dir", tmp_path / "out"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "has_scales" not in (tmp_path / "out" / "m_ops.cc").read_text()
+    assert read_manifest(tmp_path / "out")["accuracy"]["sqnr_db"][0] > 30

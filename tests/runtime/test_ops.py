@@ -123,6 +123,8 @@ def test_a_scale_for_each_output(tmp_path: Path) -> None:
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     registration = convert(tmp_path, small_cnn(), bytes(builder.Output()))
-    with pytest.raises(AssertionError, match="small_cnn has one for each; take a newer TFLM, or quantize dense layers"):
+    with pytest.raises(
+        AssertionError, match="small_cnn has one for each; take a newer TFLM, or pass the option DENSE_SCALES tensor"
+    ):
         compile_cxx(tmp_path / "ops.o", registration, "-I", registration.parent)
     compile_cxx(tmp_path / "ops.o", "-DTFLM_BUILD_PER_CHANNEL", registration, "-I", registration.parent)

@@ -137,19 +137,21 @@ def test_python_missing(programs: dict[str, Path]) -> None:
 @pytest.fixture
 def bare_python(tmp_path: Path) -> str:
     """Return a Python without any package."""
-    venv.create(tmp_path / "bare", with_pip=False)
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
     return str(tmp_path / "bare" / "bin" / "python")
 
 
 def test_python_without_our_package(programs: dict[str, Path], bare_python: str) -> None:
     """Report a Python that knows nothing of tflm-build as unavailable."""
-    words = succeed(run(programs["refusals"], "unavailable", TFLM_BUILD_PYTHON=bare_python, PYTHONPATH=""))
+    words = succeed(run(programs["refusals"], "unavailable", TFLM_BUILD_PYTHON=bare_python))
     assert "No module named 'tflm_build'" in words
-    assert "the helper of this version of tflm-build did not start" in words
+    assert "the helper of this version of tflm-build did not start: it ended with status 1; set TFLM_BUILD_" in words
 
 
 def test_python_without_tflite_micro(programs: dict[str, Path], bare_python: str) -> None:
     """Name the package that the helper lacks."""
+    (packages,) = Path(bare_python).parents[1].glob("lib/*/site-packages")
+    (packages / "checkout.pth").write_text(str(ROOT / "python"))
     words = succeed(run(programs["refusals"], "unavailable", TFLM_BUILD_PYTHON=bare_python))
     assert words.startswith(
         f"tflm-build: error: host backend: needs the tflite-micro package in {bare_python}; got none; "
@@ -157,13 +159,52 @@ def test_python_without_tflite_micro(programs: dict[str, Path], bare_python: str
     )
 
 
-@pytest.mark.parametrize("script", ["echo 'something else than hello' >&0; cat >/dev/null", "exit 0", "kill -9 $$"])
-def test_python_that_is_none(programs: dict[str, Path], tmp_path: Path, script: str) -> None:
-    """Report a program that does not speak the protocol as unavailable."""
+@pytest.mark.parametrize(("script", "words"), [
+    ("echo 'something else than hello' >&0; cat >/dev/null", "ended with status 1"),
+    ("echo 'something else than hello' >&0; exec sleep 100", "gave no right answer"),
+    ("exit 3", "ended with status 3"),
+    ("kill -9 $$", "ended with signal 9"),
+])  # fmt: skip
+def test_python_that_is_none(programs: dict[str, Path], tmp_path: Path, script: str, words: str) -> None:
+    """Report a program that does not speak the protocol as unavailable, and how it ended."""
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    succeed(run(programs["refusals"], "unavailable", TFLM_BUILD_PYTHON=str(program)))
+    said = succeed(run(programs["refusals"], "unavailable", TFLM_BUILD_PYTHON=str(program)))
+    assert f": the helper of this version of tflm-build did not start: it {words}; set TFLM_BUILD_PYTHON" in said
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> Path:
+    """Return the sessions without sanitizers."""
+    folder = tmp_path_factory.mktemp("plain")
+    return compile_c(folder / "sessions", *DENSE_DEFINES, HERE / "sessions.c", *models.values(), *SOURCES)
+
+
+def test_variables_that_are_for_the_program(plain: Path, tmp_path: Path) -> None:
+    """Start the helper where the program embeds another Python, or has a sanitizer loaded before all else."""
+    for module in ("encodings", "numpy"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('imported from PYTHONPATH')\n")
+    sanitizer = subprocess.run(
+        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout
+    variables = {"PYTHONHOME": "/nonexistent", "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error"}
+    words = succeed(run(plain, "answers", LD_PRELOAD=sanitizer.strip(), ASAN_OPTIONS="detect_leaks=0", **variables))
+    assert words == ""
+
+
+@pytest.mark.parametrize("scenario", ["answers", "state"])
+def test_few_open_files(plain: Path, scenario: str) -> None:
+    """Start the helper where the program may open no more files: its own limit is as before."""
+    assert succeed(run("/bin/sh", "-c", f"ulimit -Sn 4 && exec '{plain}' {scenario}")) == ""
+
+
+def test_too_few_open_files(programs: dict[str, Path]) -> None:
+    """Say so where the limit cannot be raised: it is no matter of the Python."""
+    words = succeed(run("/bin/sh", "-c", f"ulimit -n 4 && exec '{programs['refusals']}' unavailable"))
+    assert words == (
+        "tflm-build: error: host backend: Too many open files; close some, or raise the limit, as with 'ulimit -n'\n"
+    )
 
 
 def test_working_directory_is_not_imported(programs: dict[str, Path], tmp_path: Path) -> None:

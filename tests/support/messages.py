@@ -113,8 +113,7 @@ def _of_c() -> Iterator[tuple[str, str]]:
     """Give the messages of the runtime and of emitted C; in order: statuses, host and native backend, golden test."""
     patterns = {
         "runtime/src/check.c": r'return "(.+)";',
-        "runtime/src/host_process.c": r'"tflm-build: error: (.+?)\\n"',
-        "runtime/src/host.c": r'tflm_helper_complain\("(.+)"\)',
+        "runtime/src/host_process.c": r'"(?:tflm-build: error: )?((?:host backend|the helper of).+?)(?:\\n)?"',
         "runtime/src/native.cc": r'MicroPrintf\("tflm-build: (.+?)"',
         "runtime/src/model_test.c": r'printf\("(%s: (?!\.\.\.).+?)(?:\\n)?"',
         "python/tflm_build/emit/templates/section.c.in": r'#error "(.+)"',

@@ -143,7 +143,7 @@ def compile_c(output: Path, *arguments: str | Path) -> Path:
 
 
 def run(*command: str | Path, timeout: int = 300, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a test program, whose helper is this Python with this checkout unless the environment says otherwise."""
-    full = {**os.environ, "TFLM_BUILD_PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "python"), **environment}
+    """Run a test program, whose helper is this Python unless the environment says otherwise."""
+    full = {**os.environ, "TFLM_BUILD_PYTHON": sys.executable, **environment}
     words = [str(word) for word in command]
     return subprocess.run(words, env=full, capture_output=True, text=True, check=False, timeout=timeout)

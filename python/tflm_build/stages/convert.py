@@ -77,6 +77,8 @@ def convert(options: Options, source: Source, data: Mapping[str, Samples | None]
     else:
         converted = _from_tensorflow(options, source, data)
     rewritten = rewrite_model(converted.model, converted.samples, keep_names=options.keep_names)
+    if options.dense_scales == "tensor":
+        _check_dense_scales(rewritten.model.graph)
     return replace(
         converted,
         model=rewritten.model,
@@ -95,6 +97,7 @@ def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Sample
         "path": source.location,
         "quantize": options.quantize,
         "io_type": options.io_type,
+        "dense_scales": options.dense_scales,
         "unsafe_deserialize": options.unsafe_deserialize,
         **_private_copy(source),
     }
@@ -193,6 +196,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         "flatbuffer": rewritten.model.flatbuffer if rewritten.changes else flatbuffer,
         "quantize": options.quantize,
         "io_type": options.io_type,
+        "dense_scales": options.dense_scales,
         "names": list(model.inputs),
         "calibration": _as_inputs(calibration, graph),
     }
@@ -220,6 +224,17 @@ def _as_inputs(data: Bound, graph: Graph) -> list[Array]:
         array.astype(tensor.dtype).reshape(-1, *tensor.shape)
         for array, tensor in zip(data.arrays, graph.inputs, strict=True)
     ]
+
+
+def _check_dense_scales(graph: Graph) -> None:
+    """Refuse a dense layer that has a scale for each output channel where one was asked for."""
+    for operator in graph.operators:
+        if operator.op == "FULLY_CONNECTED" and any(len(operand.scales) > 1 for operand in operator.reads):
+            msg = (
+                f"`DENSE_SCALES` tensor asks for one scale in each dense layer, but layer '{operator.layer}' has one "
+                "for each output; pass the float model with `QUANTIZE`"
+            )
+            raise TflmBuildError(msg)
 
 
 def _check_ends(options: Options, graph: Graph) -> None:

@@ -42,8 +42,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         request: `kind` and `path` of the source; `paths` and `copy.N` of its files, as they were judged;
-            `quantize`, `io_type` and `unsafe_deserialize` as in options.py; `spell`: whether the quantizer may be given
-            other ops than the converter wrote; the messages of Samples.
+            `quantize`, `io_type`, `dense_scales` and `unsafe_deserialize` as in options.py; `spell`: whether the
+            quantizer may be given other ops than the converter wrote; the messages of Samples.
 
     Returns:
         `flatbuffer`; `float_flatbuffer`: what it was quantized from, where that is known; `unspelled`: what that was
@@ -201,6 +201,9 @@ def _convert_function(
             converter.target_spec.supported_ops = [
                 tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
             ]
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = (  # noqa: SLF001 - its only name
+            request["dense_scales"] == "tensor"
+        )
         if request["io_type"] == "auto":
             integer = tf.int8 if quantize == "int8" else tf.int16
             converter.inference_input_type = converter.inference_output_type = integer

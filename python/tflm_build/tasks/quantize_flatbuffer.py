@@ -21,8 +21,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Calibrate with the true minimum and maximum of every tensor, and quantize to integers only.
 
     Args:
-        request: `flatbuffer`: a float32 model; `quantize` and `io_type` as in options.py; `names` of the inputs, and
-            `calibration`: per input an array (samples, *shape) in the input's type.
+        request: `flatbuffer`: a float32 model; `quantize`, `io_type` and `dense_scales` as in options.py; `names`
+            of the inputs, and `calibration`: per input an array (samples, *shape) in the input's type.
 
     Returns:
         `flatbuffer`; `float_flatbuffer`: the model with the names that it has; and `versions` of the tools used.
@@ -33,17 +33,17 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     try:
         from importlib.metadata import version
 
-        from ai_edge_quantizer import calibrator, quantizer, recipe
+        from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
         from ai_edge_quantizer.utils import qsv_utils
     except ImportError as error:
         msg = f"quantizing a .tflite needs ai-edge-quantizer; got: {error}; pip install 'tflm-build[quantizer]'"
         raise TflmBuildError(msg) from error
     named = _named(request["flatbuffer"], request["names"])
-    recipes = {"int8": recipe.static_wi8_ai8, "int16x8": recipe.static_wi8_ai16}
     # A list, not a generator: the calibrator goes over the samples twice.
     samples = [dict(zip(request["names"], vector, strict=True)) for vector in zip(*request["calibration"], strict=True)]
     try:
-        work = quantizer.Quantizer(bytearray(named), recipes[request["quantize"]]())
+        recipe = _recipe(recipe_manager.RecipeManager(), qtyping, request)
+        work = quantizer.Quantizer(bytearray(named), recipe)
         # Its own calibrate() follows a moving average, which forgets the extremes.
         statistics = calibrator.Calibrator(named, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
         statistics.calibrate({_KEY: samples}, work._recipe_manager)  # noqa: SLF001 - only calibrate() would pass it
@@ -60,6 +60,16 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "float_flatbuffer": named,
         "versions": {"ai-edge-quantizer": version("ai-edge-quantizer")},
     }
+
+
+def _recipe(manager: Any, qtyping: Any, request: dict[str, Any]) -> Any:
+    """Return what is quantized how: all to integers, weights by channel but where one scale is asked for."""
+    everything, dense = qtyping.TFLOperationName.ALL_SUPPORTED, qtyping.TFLOperationName.FULLY_CONNECTED
+    bits = {"activation_num_bits": {"int8": 8, "int16x8": 16}[request["quantize"]], "weight_num_bits": 8}
+    manager.add_static_config(".*", everything, **bits)
+    if request["dense_scales"] == "tensor":
+        manager.add_static_config(".*", dense, **bits, weight_granularity=qtyping.QuantGranularity.TENSORWISE)
+    return manager.get_quantization_recipe()
 
 
 def _named(flatbuffer: bytes, names: list[str]) -> bytes:
