@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every kind of source, and every kind of data."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,6 +62,49 @@ def test_every_format_gives_the_same_model(
         name = "inputs" if kind == "classifier_by_tf" else "features"  # tf.saved_model.save() names it so
         assert read_manifest(out)["inputs"][0]["name"] == name
     assert models[source] == models["classifier.keras"]
+
+
+FLATBUFFERS = """
+from pathlib import Path
+
+FILE = Path(__file__).parent / "model.tflite"
+
+
+def content():
+    return FILE.read_bytes()
+
+
+def path():
+    return str(FILE)
+
+
+def written():
+    Path("new.tflite").write_bytes(content())
+    return Path("new.tflite")
+"""
+
+
+@pytest.mark.parametrize("function", ["content", "path", "written"])
+def test_a_function_that_returns_a_tflite(function: str, keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
+    """So does one of PyTorch's and ONNX's converters: the model is what it would be as a file, without TensorFlow."""
+    code, model = tmp_path / "convert.py", tmp_path / "model.tflite"
+    code.write_text(FLATBUFFERS)
+    model.write_bytes((keras_models / "classifier.tflite").read_bytes())
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "tensorflow.py").write_text("raise ImportError('not here')")
+    built = {}
+    for name, source in (("file", str(model)), ("made", f"{code}:{function}")):
+        options = ("--quantize", "int8", "--calibration", "random:20", "--quiet")
+        result = tflm_build(
+            "convert", "--name", "m", "--src", source, "--out-dir", tmp_path / name, *options,
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "hidden")},
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        built[name] = (tmp_path / name / "m.tflite").read_bytes()
+    assert built["made"] == built["file"]
+    depends = (tmp_path / "made" / "m.d").read_text()
+    assert f"{code} " in depends
+    assert (f"{model} " in depends) == (function == "path")
 
 
 def test_a_file_of_keras_2(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
