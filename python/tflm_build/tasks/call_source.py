@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.tasks.call_function import call_function, imported_files
+from tflm_build.tasks.call_function import call_function, used_files
 
 __all__ = ["Made", "call_source"]
 
@@ -40,18 +40,16 @@ def call_source(path: str) -> Made:
     file = Path(location)
     what = f"`SRC` '{file.name}:{name}'"
     model = call_function(what, file, name)
-    files = imported_files(file.parent)
+    flatbuffer = None
     if isinstance(model, bytes | bytearray | memoryview):
-        return Made(model, bytes(model), files)
-    if not isinstance(model, str | os.PathLike):
-        return Made(model, None, files)
-    try:
-        flatbuffer = Path(model).read_bytes()
-    except OSError as error:
-        msg = (
-            f"{what} returned the path '{os.fspath(model)}', which cannot be read: {error.strerror or error}; write "
-            "the .tflite there, or fix the path"
-        )
-        raise TflmBuildError(msg) from error
-    beside = Path(model).resolve()
-    return Made(model, flatbuffer, [*files, *([str(beside)] if file.parent in beside.parents else [])])
+        flatbuffer = bytes(model)
+    elif isinstance(model, str | os.PathLike):
+        try:
+            flatbuffer = Path(model).read_bytes()
+        except OSError as error:
+            msg = (
+                f"{what} returned the path '{os.fspath(model)}', which cannot be read: {error.strerror or error}; "
+                "write the .tflite there, or fix the path"
+            )
+            raise TflmBuildError(msg) from error
+    return Made(model, flatbuffer, used_files(file.parent))

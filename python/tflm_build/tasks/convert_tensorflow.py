@@ -50,8 +50,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         before it was spelled for the quantizer, and `changes`: [kind, layer, before, after] of each; `inputs` and
         `outputs`: names in the order of the flatbuffer; `samples`: per input an array (samples, *shape), and
         `float_outputs`: what the float model answers; `labels` if the test data has some; `versions` of the tools
-        used; `notes` for the user; `calibration`: what the calibration data is like; `files` that a function imported
-        from its own folder. Of a function that returned a .tflite: `source`, its bytes, and `files` alone.
+        used; `notes` for the user; `calibration`: what the calibration data is like; `files` of its own
+        folder that a function imported or read. Of a function that returned a .tflite: `source`, its bytes, and `files`
+        alone.
     """
     tf = _start_tensorflow(needed=request["kind"] != "function")
     made = call_source(request["path"]) if request["kind"] == "function" else None
