@@ -9,6 +9,10 @@
 #include "patterns.h"
 #include "tflm_build/model.h"
 
+/* What this firmware was written for: a new model of another shape stops the build here. */
+_Static_assert(HELLO_WORLD_INPUT_0_LENGTH == 1 && HELLO_WORLD_OUTPUT_0_LENGTH == 1, "an angle in, its sine out");
+_Static_assert(PATTERNS_INPUT_0_LENGTH == 12 * 12 && PATTERNS_OUTPUT_0_LENGTH == 3, "an image in, three scores out");
+
 /* Set by the linker script. */
 extern const unsigned char flash_start[], flash_end[];
 

@@ -49,7 +49,7 @@ const char *tflm_status_text(tflm_status status) {
     case TFLM_OK:
       return "The call succeeded";
     case TFLM_INVALID_ARGUMENT:
-      return "An argument is a null pointer or an unknown flag, or the arena is not aligned to 16 bytes";
+      return "An argument is a null pointer, an unknown flag or index, or the arena is not aligned to 16 bytes";
     case TFLM_INVALID_MODEL:
       return "The model's descriptor is damaged or was made for another version of the runtime";
     case TFLM_CORRUPT_DATA:
@@ -64,6 +64,8 @@ const char *tflm_status_text(tflm_status status) {
       return "The interpreter refused the model or the call";
     case TFLM_BACKEND_DIED:
       return "The interpreter's process ended or gave no answer in time";
+    case TFLM_WRONG_SIZE:
+      return "The size is not that of the model's input or output";
     default:
       return "The status is unknown";
   }

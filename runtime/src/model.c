@@ -55,6 +55,24 @@ const void *tflm_output(const tflm_session *session, size_t index) {
   return tflm_backend_output(session, index);
 }
 
+tflm_status tflm_set_input(tflm_session *session, size_t index, const void *data, size_t bytes) {
+  if (session == NULL || data == NULL) return TFLM_INVALID_ARGUMENT;
+  if (!is_open(session)) return TFLM_NOT_OPEN;
+  if (index >= session->model->input_count) return TFLM_INVALID_ARGUMENT;
+  if (bytes != session->model->inputs[index].bytes) return TFLM_WRONG_SIZE;
+  memcpy(tflm_backend_input(session, index), data, bytes);
+  return TFLM_OK;
+}
+
+tflm_status tflm_get_output(const tflm_session *session, size_t index, void *data, size_t bytes) {
+  if (session == NULL || data == NULL) return TFLM_INVALID_ARGUMENT;
+  if (!is_open(session)) return TFLM_NOT_OPEN;
+  if (index >= session->model->output_count) return TFLM_INVALID_ARGUMENT;
+  if (bytes != session->model->outputs[index].bytes) return TFLM_WRONG_SIZE;
+  memcpy(data, tflm_backend_output(session, index), bytes);
+  return TFLM_OK;
+}
+
 tflm_status tflm_invoke(tflm_session *session) {
   if (session == NULL) return TFLM_INVALID_ARGUMENT;
   if (!is_open(session)) return TFLM_NOT_OPEN;

@@ -215,7 +215,15 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "a function that returns no model": (
         lambda tmp, _: source_code(tmp, "def model(): return 5", "model"),
-        r"--src returned an object of type int; allowed: a built Keras model, or a concrete function",
+        r"--src returned an object of type int; allowed: a built Keras model, a concrete function of TensorFlow, or",
+    ),
+    "a function that returns a path to nothing": (
+        lambda tmp, _: source_code(tmp, "def model(): return 'model.tflite'", "model"),
+        r"--src 'code.py:model' returned the path 'model.tflite', which cannot be read: No such file or directory; wri",
+    ),
+    "a function that returns bytes of something else": (
+        lambda tmp, _: source_code(tmp, "def model(): return b'ONNX' * 20", "model"),
+        r"the source is not a valid TensorFlow Lite model: ",
     ),
     "a folder that is no SavedModel": (
         lambda tmp, _: ["--src", str(make_folder(tmp / "empty"))],

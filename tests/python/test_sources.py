@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every kind of source, and every kind of data."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,6 +62,47 @@ def test_every_format_gives_the_same_model(
         name = "inputs" if kind == "classifier_by_tf" else "features"  # tf.saved_model.save() names it so
         assert read_manifest(out)["inputs"][0]["name"] == name
     assert models[source] == models["classifier.keras"]
+
+
+FLATBUFFERS = """
+from pathlib import Path
+
+FILE = Path(__file__).parent / "model.tflite"
+
+
+def content():
+    return FILE.read_bytes()
+
+
+def path():
+    return str(FILE)
+
+
+def written():
+    Path("new.tflite").write_bytes(content())
+    return Path("new.tflite")
+"""
+
+
+def test_a_function_that_returns_a_tflite(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
+    """The model is what it would be as a file, without TensorFlow; converters of PyTorch and ONNX end so."""
+    code, model = tmp_path / "convert.py", tmp_path / "model.tflite"
+    code.write_text(FLATBUFFERS)
+    model.write_bytes((keras_models / "classifier.tflite").read_bytes())
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "tensorflow.py").write_text("raise ImportError('not here')")
+    built = set()
+    for source in (str(model), *(f"{code}:{name}" for name in ("content", "path", "written"))):
+        result = tflm_build(
+            "convert", "--name", "m", "--src", source, "--out-dir", tmp_path / "out", "--quiet",
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "hidden")},
+        )  # fmt: skip
+        assert (result.returncode, result.stderr) == (0, "")
+        built.add((tmp_path / "out" / "m.tflite").read_bytes())
+        depends = (tmp_path / "out" / "m.d").read_text()
+        assert f"{model} " in depends
+        assert (f"{code} " in depends) == (source != str(model))
+    assert len(built) == 1
 
 
 def test_a_file_of_keras_2(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
@@ -210,14 +252,22 @@ def test_answers_that_are_no_numbers_are_equal_where_both_interpreters_give_them
     )
 
 
-def test_what_a_function_imports_is_a_dependency(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
+def test_what_a_function_imports_and_reads_is_a_dependency(keras_models: Path, tflm_build: Run, tmp_path: Path) -> None:
     (tmp_path / "helper.py").write_text("import numpy as np\nDATA = np.ones((4, 8), 'f') * np.arange(8)\n")
-    (tmp_path / "data.py").write_text("import helper\n\ndef samples():\n    return iter(helper.DATA)\n")
+    (tmp_path / "data.py").write_text(
+        "import helper\nimport pathlib\n\nHERE = pathlib.Path(__file__).parent\n\n"
+        "def samples():\n"
+        "    (HERE / 'cache').write_text((HERE / 'scale').read_text())\n"
+        "    return iter(helper.DATA * float((HERE / 'cache').read_text()))\n"
+    )
+    (tmp_path / "scale").write_text("2")
     result = tflm_build(
         "convert", "--name", "m", "--src", keras_models / "classifier.tflite", "--quantize", "int8", "--calibration",
         f"{tmp_path / 'data.py'}:samples", "--out-dir", tmp_path / "out", "--quiet",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert f"{tmp_path / 'helper.py'} " in (tmp_path / "out" / "m.d").read_text()
+    depends = (tmp_path / "out" / "m.d").read_text()
+    assert all(f"{tmp_path / name} " in depends for name in ("helper.py", "scale"))
+    assert "cache" not in depends
     layers = [layer["layer"] for layer in read_manifest(tmp_path / "out")["layers"]]
     assert any("classifier" in layer for layer in layers)  # ai-edge-quantizer keeps the layers' names

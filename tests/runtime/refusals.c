@@ -132,7 +132,7 @@ static void unavailable(void) {
 }
 
 static void texts(void) {
-  for (int i = TFLM_OK; i <= TFLM_BACKEND_DIED + 1; ++i) puts(tflm_status_text((tflm_status)i));
+  for (int i = TFLM_OK; i <= TFLM_WRONG_SIZE + 1; ++i) puts(tflm_status_text((tflm_status)i));
 }
 
 int main(int argc, char **argv) {

@@ -19,7 +19,7 @@ static pid_t helper(const tflm_session *of) { return (pid_t)of->handle[1]; }
 static void open_dense(void) { open_in(&session, &dense_model, arena); }
 
 static void run_dense(tflm_session *of) {
-  memcpy(tflm_input(of, 0), dense_input, sizeof dense_input);
+  EXPECT_STATUS(tflm_set_input(of, 0, dense_input, sizeof dense_input), TFLM_OK);
   EXPECT_STATUS(tflm_invoke(of), TFLM_OK);
   EXPECT(memcmp(tflm_output(of, 0), dense_expected, sizeof dense_expected) == 0);
 }
@@ -50,6 +50,28 @@ static void several_tensors(void) {
   EXPECT(tflm_input(&session, 2) == NULL && tflm_output(&session, 2) == NULL);
   EXPECT(tflm_input(&session, (size_t)-1) == NULL && tflm_output(&session, (size_t)-1) == NULL);
   EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+}
+
+static void wrong_sizes(void) {
+  int8_t answer[sizeof dense_expected + 1] = {0};
+  open_dense();
+  run_dense(&session);
+  EXPECT_STATUS(tflm_set_input(&session, 0, dense_input, sizeof dense_input + 1), TFLM_WRONG_SIZE);
+  EXPECT_STATUS(tflm_set_input(&session, 0, dense_input, sizeof dense_input - 1), TFLM_WRONG_SIZE);
+  EXPECT_STATUS(tflm_set_input(&session, 1, dense_input, sizeof dense_input), TFLM_INVALID_ARGUMENT);
+  EXPECT_STATUS(tflm_set_input(&session, 0, NULL, sizeof dense_input), TFLM_INVALID_ARGUMENT);
+  EXPECT_STATUS(tflm_set_input(NULL, 0, dense_input, sizeof dense_input), TFLM_INVALID_ARGUMENT);
+  EXPECT_STATUS(tflm_get_output(&session, 0, answer, sizeof answer), TFLM_WRONG_SIZE);
+  EXPECT_STATUS(tflm_get_output(&session, 0, answer, 0), TFLM_WRONG_SIZE);
+  EXPECT_STATUS(tflm_get_output(&session, 1, answer, sizeof dense_expected), TFLM_INVALID_ARGUMENT);
+  EXPECT_STATUS(tflm_get_output(&session, 0, NULL, sizeof dense_expected), TFLM_INVALID_ARGUMENT);
+  EXPECT_STATUS(tflm_get_output(NULL, 0, answer, sizeof dense_expected), TFLM_INVALID_ARGUMENT);
+  for (size_t i = 0; i < sizeof answer; ++i) EXPECT(answer[i] == 0);
+  EXPECT_STATUS(tflm_get_output(&session, 0, answer, sizeof dense_expected), TFLM_OK);
+  EXPECT(memcmp(answer, dense_expected, sizeof dense_expected) == 0 && answer[sizeof dense_expected] == 0);
+  EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+  EXPECT_STATUS(tflm_set_input(&session, 0, dense_input, sizeof dense_input), TFLM_NOT_OPEN);
+  EXPECT_STATUS(tflm_get_output(&session, 0, answer, sizeof dense_expected), TFLM_NOT_OPEN);
 }
 
 static void shared_arena(void) {
@@ -268,10 +290,23 @@ static void closed_stdio(void) {
 
 int main(int argc, char **argv) {
   static const scenario scenarios[] = {
-      SCENARIO(answers),        SCENARIO(several_tensors),  SCENARIO(shared_arena), SCENARIO(closed),
-      SCENARIO(failing_invoke), SCENARIO(killed),           SCENARIO(hung),         SCENARIO(two_sessions),
-      SCENARIO(state),          SCENARIO(copied),           SCENARIO(same_arena),   SCENARIO(many_invokes),
-      SCENARIO(interrupt_key),  SCENARIO(ignored_children), SCENARIO(closed_stdio), SCENARIO(hundred_thousand_invokes),
+      SCENARIO(answers),
+      SCENARIO(several_tensors),
+      SCENARIO(wrong_sizes),
+      SCENARIO(shared_arena),
+      SCENARIO(closed),
+      SCENARIO(failing_invoke),
+      SCENARIO(killed),
+      SCENARIO(hung),
+      SCENARIO(two_sessions),
+      SCENARIO(state),
+      SCENARIO(copied),
+      SCENARIO(same_arena),
+      SCENARIO(many_invokes),
+      SCENARIO(interrupt_key),
+      SCENARIO(ignored_children),
+      SCENARIO(closed_stdio),
+      SCENARIO(hundred_thousand_invokes),
   };
   return run_named(argc, argv, scenarios, sizeof scenarios / sizeof *scenarios);
 }

@@ -177,6 +177,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory, models: list[Path]) -> Progr
 COMMON = [
     ("sessions", "answers"),
     ("sessions", "several_tensors"),
+    ("sessions", "wrong_sizes"),
     ("sessions", "shared_arena"),
     ("sessions", "closed"),
     ("sessions", "two_sessions"),

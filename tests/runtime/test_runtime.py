@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 SESSIONS = (
     "answers",
     "several_tensors",
+    "wrong_sizes",
     "shared_arena",
     "closed",
     "failing_invoke",
@@ -120,7 +121,7 @@ def test_status_texts(programs: dict[str, Path]) -> None:
     """Give every status a sentence of its own, and one to a number that is none."""
     done = run(programs["refusals"], "texts")
     lines = done.stdout.splitlines()
-    assert len(lines) == len(set(lines)) == 10
+    assert len(lines) == len(set(lines)) == 11
     assert lines[-1] == "The status is unknown"
     assert all(line[0].isupper() and not line.endswith(".") for line in lines)
 

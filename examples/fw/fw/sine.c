@@ -6,19 +6,18 @@
 static TFLM_ALIGNED uint8_t arena[MODEL_ARENA_SIZE];
 static tflm_session session;
 
+/* A new model of another shape stops the build here. */
+_Static_assert(MODEL_INPUT_0_LENGTH == 1 && MODEL_OUTPUT_0_LENGTH == 1, "an angle in, its sine out");
+
 tflm_status sine_start(void) { return tflm_open(&session, &model_model, arena, sizeof arena, TFLM_CHECK_DATA); }
 
 tflm_status sine_predict(float angle, float *sine) {
-  int8_t *input = tflm_input(&session, 0);
-  if (input == NULL) {
-    return TFLM_NOT_OPEN;
-  }
-  *input = model_quantize_input_0(angle);
-  const tflm_status status = tflm_invoke(&session);
-  if (status == TFLM_OK) {
-    const int8_t *output = tflm_output(&session, 0);
-    *sine = model_dequantize_output_0(*output);
-  }
+  const int8_t input = model_quantize_input_0(angle);
+  int8_t output = 0;
+  tflm_status status = tflm_set_input(&session, 0, &input, sizeof input);
+  if (status == TFLM_OK) status = tflm_invoke(&session);
+  if (status == TFLM_OK) status = tflm_get_output(&session, 0, &output, sizeof output);
+  if (status == TFLM_OK) *sine = model_dequantize_output_0(output);
   return status;
 }
 

@@ -10,14 +10,14 @@ from typing import Any, Final
 from tflm_build.describe.description import Description
 from tflm_build.describe.estimate import Estimate
 from tflm_build.describe.quantity import write_quantity
-from tflm_build.escape import escape
 from tflm_build.model.values import Layer, LayerTensor, Tensor, write_shape
-from tflm_build.table import show_table
+from tflm_build.table import show_lines, show_table
 
 __all__ = ["show_inspection"]
 
 _UNKNOWN: Final = "?"
 _TITLE: Final = "estimate"
+_YIELDS: Final = ("#", "type", "reads", "writes", "live B")
 _ARENAS: Final = "arena by target"
 _ARENAS_NOTE: Final = "computed; the scratch memory of optimized kernels by their libraries' formulas of 2026"
 _NOTE: Final = "MACs of this model times published cycles per MAC of int8 models; ops without MACs are not in it"
@@ -30,7 +30,8 @@ def show_inspection(
     if as_json:
         sys.stdout.write(json.dumps(_content(description, estimate), indent=2) + "\n")
         return
-    sys.stdout.write("\n".join(map(escape, _summary(description))) + "\n\n")
+    show_lines(_summary(description))
+    sys.stdout.write("\n")
     _show_tensors(description)
     sys.stdout.write("\n")
     _show_layers(description, estimate)
@@ -78,7 +79,7 @@ def _show_tensors(description: Description) -> None:
     columns = ("tensor", "name", "type", "shape", "scale", "zero point")
     groups = (("input", description.inputs), ("output", description.outputs))
     rows = [(f"{kind} {index}", *_tensor(tensor)) for kind, group in groups for index, tensor in enumerate(group)]
-    show_table(columns, rows, left=columns[:4], title="tensors")
+    show_table(columns, rows, left=columns[:4], title="tensors", names="name", yields=("zero point", "scale"))
 
 
 def _tensor(tensor: Tensor) -> tuple[str, ...]:
@@ -99,7 +100,7 @@ def _show_layers(description: Description, estimate: Estimate | None) -> None:
         for row, cycles in zip(rows, estimate.layers, strict=True):
             row.append(_UNKNOWN if cycles is None else f"{cycles:,}" if cycles else "")
         total.append(f"{estimate.cycles:,}")
-    show_table(columns, rows, left=columns[1:6], total=total, title="layers")
+    show_table(columns, rows, left=columns[1:6], total=total, title="layers", names="layer", yields=_YIELDS)
 
 
 def _show_shrinkage(description: Description) -> None:
@@ -113,7 +114,7 @@ def _show_shrinkage(description: Description) -> None:
         )
         for row in description.shrinkage.layers
     ]
-    show_table(columns, rows, left=columns[:2], title="layers that shrink")
+    show_table(columns, rows, left=columns[:2], title="layers that shrink", names="layer", yields=("op", *columns[2:5]))
 
 
 def _layer(index: int, layer: Layer, lacking: set[str]) -> list[str]:

@@ -89,7 +89,7 @@ def convert(options: Options, source: Source, data: Mapping[str, Samples | None]
 
 
 def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Samples | None]) -> Converted:
-    """Let TensorFlow convert a source, in a child process."""
+    """Let TensorFlow convert a source, in a child process; a .tflite that a function returned is taken as one."""
     if options.quantize != "none" and data["CALIBRATION"] is None:
         raise TflmBuildError(_need_calibration(options))
     request: dict[str, Any] = {
@@ -105,6 +105,9 @@ def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Sample
         if samples is not None:
             request |= samples.to_message()
     answer = run_in_child(CONVERT, request | {"spell": True})
+    if "source" in answer:
+        check_flatbuffer(answer["source"])
+        return replace(_from_flatbuffer(options, answer["source"], data), files=tuple(answer["files"]))
     vectors = _proven(answer)
     if vectors is None:
         answer = run_in_child(CONVERT, request | {"spell": False})

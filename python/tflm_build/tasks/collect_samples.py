@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.tasks.call_function import call_function, imported_files
+from tflm_build.tasks.call_function import call_function, used_files
 
 __all__ = ["run"]
 
@@ -19,8 +19,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         request: `file` and `function`; `option` for messages.
 
     Returns:
-        `names` and `arrays`: the samples of each input, stacked on the first axis; `files` that the function imported
-        from its own folder.
+        `names` and `arrays`: the samples of each input, stacked on the first axis; `files` of its own folder that the
+        function imported or read.
 
     Raises:
         TflmBuildError: it fails, or yields nothing, or samples that differ in shape or names.
@@ -43,5 +43,5 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         if values[0].dtype == object:
             msg = f"{what} yields Python objects; yield arrays of numbers"
             raise TflmBuildError(msg)
-    files = imported_files(file.parent)
+    files = used_files(file.parent)
     return {"names": list(columns), "files": files, "arrays": [np.stack(values) for values in columns.values()]}

@@ -18,7 +18,7 @@ from tflm_build.passes.rescale import rescale
 from tflm_build.passes.rewrite import spell_for_quantizer
 from tflm_build.passes.splice import Place, splice
 from tflm_build.source.samples import Bound, Samples, bind, choose, describe
-from tflm_build.tasks.call_function import imported_files
+from tflm_build.tasks.call_source import call_source
 from tflm_build.tasks.load_model import Input, Loaded, load_model
 from tflm_build.tasks.recurrent import name_of_write
 
@@ -50,19 +50,20 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         before it was spelled for the quantizer, and `changes`: [kind, layer, before, after] of each; `inputs` and
         `outputs`: names in the order of the flatbuffer; `samples`: per input an array (samples, *shape), and
         `float_outputs`: what the float model answers; `labels` if the test data has some; `versions` of the tools
-        used; `notes` for the user; `calibration`: what the calibration data is like; `files` that a function imported
-        from its own folder.
+        used; `notes` for the user; `calibration`: what the calibration data is like; `files` of its own
+        folder that a function imported or read. Of a function that returned a .tflite: `source`, its bytes, and `files`
+        alone.
     """
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        msg = f"this source needs TensorFlow; got: {error}; pip install 'tflm-build[tensorflow-cpu]'"
-        raise TflmBuildError(msg) from error
-    tf.config.threading.set_intra_op_parallelism_threads(1)  # sums in one order, on any number of cores
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf = _start_tensorflow(needed=request["kind"] != "function")
+    made = call_source(request["path"]) if request["kind"] == "function" else None
+    if made is not None and made.flatbuffer is not None:
+        return {"source": made.flatbuffer, "files": made.files}
+    tf = tf or _start_tensorflow(needed=True)
 
     path = _write_copy(request) or request["path"]
-    model = load_model(request["kind"], path, unsafe=request["unsafe_deserialize"])
+    model = load_model(
+        request["kind"], path, unsafe=request["unsafe_deserialize"], made=None if made is None else made.model
+    )
     calibration = _bind(request, "CALIBRATION", model.inputs)
     test_data = _bind(request, "TEST_DATA", model.inputs)
     notes = [*model.notes, *(note for data in (calibration, test_data) if data is not None for note in data.notes)]
@@ -82,8 +83,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     if kept is not None and kept.changes:
         answer["unspelled"] = kept.flatbuffer
         answer["changes"] = [[each.kind, each.layer, each.before, each.after] for each in kept.changes]
-    if request["kind"] == "function":
-        answer["files"] = imported_files(Path(request["path"]).parent)
+    if made is not None:
+        answer["files"] = made.files
     chosen = choose(test_data, calibration, in_order=_keeps_state(model.function))
     if chosen is not None:
         answer["samples"] = [chosen.arrays[place] for place in inputs]
@@ -92,6 +93,20 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         if chosen.labels is not None:
             answer["labels"] = [chosen.labels]
     return answer
+
+
+def _start_tensorflow(*, needed: bool) -> Any:
+    """Import TensorFlow, before a function of the user does; None: it is not there, nor needed."""
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        if not needed:
+            return None
+        msg = f"this source needs TensorFlow; got: {error}; pip install 'tflm-build[tensorflow-cpu]'"
+        raise TflmBuildError(msg) from error
+    tf.config.threading.set_intra_op_parallelism_threads(1)  # sums in one order, on any number of cores
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    return tf
 
 
 def _write_copy(request: dict[str, Any]) -> str:

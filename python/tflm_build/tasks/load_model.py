@@ -3,11 +3,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 from tflm_build.errors import TflmBuildError, first_line
-from tflm_build.tasks.call_function import call_function
 from tflm_build.tasks.check_saved_model import verify_saved_model
 from tflm_build.tasks.recurrent import Cut, cut_recurrent
 
@@ -52,13 +50,14 @@ class Loaded:
     versions: dict[str, str]
 
 
-def load_model(kind: str, path: str, *, unsafe: bool) -> Loaded:
+def load_model(kind: str, path: str, *, unsafe: bool, made: Any = None) -> Loaded:
     """Load a source.
 
     Args:
         kind: as in read.py: keras, h5, saved_model or function.
-        path: where it lies; for a function `module.py:name`.
+        path: where it lies.
         unsafe: let Keras deserialize code that lies in the file.
+        made: what a function returned.
 
     Raises:
         TflmBuildError: it cannot be loaded, or has sizes that are not fixed.
@@ -68,11 +67,9 @@ def load_model(kind: str, path: str, *, unsafe: bool) -> Loaded:
             verify_saved_model(path)
         return _saved_model(path)
     if kind == "function":
-        file, _, name = path.rpartition(":")
-        model = call_function(f"`SRC` '{Path(file).name}:{name}'", Path(file), name)
-        if not hasattr(model, "inputs") or hasattr(model, "structured_input_signature"):
-            return _concrete(model, model, (), {})
-        return _keras(model, notes=(), versions=_keras_versions())
+        if not hasattr(made, "inputs") or hasattr(made, "structured_input_signature"):
+            return _concrete(made, made, (), {})
+        return _keras(made, notes=(), versions=_keras_versions())
     return _keras_file(path, unsafe=unsafe)
 
 
@@ -203,8 +200,9 @@ def _concrete(
     """Describe a concrete function."""
     if not hasattr(function, "structured_input_signature"):
         msg = (
-            f"`SRC` returned an object of type {type(function).__name__}; allowed: a built Keras model, or a concrete "
-            "function of TensorFlow; call the model once, or get_concrete_function()"
+            f"`SRC` returned an object of type {type(function).__name__}; allowed: a built Keras model, a concrete "
+            "function of TensorFlow, or the bytes or the path of a .tflite; call the model once, or "
+            "get_concrete_function()"
         )
         raise TflmBuildError(msg)
     if inputs is None:

@@ -14,10 +14,11 @@
  *     tflm_status status = tflm_open(&session, &hello_world_model, arena, sizeof arena, TFLM_CHECK_DATA);
  *     if (status != TFLM_OK) { puts(tflm_status_text(status)); ... }
  *
- *     int8_t *input = tflm_input(&session, 0);
- *     input[0] = hello_world_quantize_input_0(1.5f);
- *     status = tflm_invoke(&session);
- *     const int8_t *output = tflm_output(&session, 0);
+ *     const int8_t angle = hello_world_quantize_input_0(1.5f);
+ *     int8_t sine;
+ *     status = tflm_set_input(&session, 0, &angle, sizeof angle);
+ *     if (status == TFLM_OK) status = tflm_invoke(&session);
+ *     if (status == TFLM_OK) status = tflm_get_output(&session, 0, &sine, sizeof sine);
  *     ...
  *     tflm_close(&session);
  *
@@ -60,7 +61,7 @@ extern "C" {
 typedef enum tflm_status {
   /** done */
   TFLM_OK = 0,
-  /** a null pointer, an unknown flag, or an arena that is not aligned */
+  /** a null pointer, an unknown flag or index, or an arena that is not aligned */
   TFLM_INVALID_ARGUMENT,
   /** the descriptor is of another version, or damaged */
   TFLM_INVALID_MODEL,
@@ -75,7 +76,9 @@ typedef enum tflm_status {
   /** the interpreter refused the model or the call */
   TFLM_BACKEND_FAILED,
   /** the interpreter's process ended, or gave no answer in time */
-  TFLM_BACKEND_DIED
+  TFLM_BACKEND_DIED,
+  /** the size is not that of the input or output */
+  TFLM_WRONG_SIZE
 } tflm_status;
 
 /** Element types of a tensor, numbered as in the TensorFlow Lite schema. */
@@ -194,6 +197,28 @@ void *tflm_input(const tflm_session *session, size_t index);
 
 /** Return where output `index` lies after tflm_invoke(), or NULL: no open session or no such output. */
 const void *tflm_output(const tflm_session *session, size_t index);
+
+/**
+ * Copy an input's elements to where tflm_invoke() reads them, if the size is right.
+ *
+ * @param session  An open one.
+ * @param index    Of the input.
+ * @param data     The elements, of the input's type; quantize them first.
+ * @param bytes    Size of the data: `<NAME>_INPUT_<index>_BYTES`.
+ * @return TFLM_OK, TFLM_NOT_OPEN, TFLM_INVALID_ARGUMENT (a null pointer, or no such input) or TFLM_WRONG_SIZE.
+ */
+tflm_status tflm_set_input(tflm_session *session, size_t index, const void *data, size_t bytes);
+
+/**
+ * Copy an output's elements out after tflm_invoke(), if the size is right.
+ *
+ * @param session  An open one.
+ * @param index    Of the output.
+ * @param data     Filled in with elements of the output's type.
+ * @param bytes    Size of the data: `<NAME>_OUTPUT_<index>_BYTES`.
+ * @return TFLM_OK, TFLM_NOT_OPEN, TFLM_INVALID_ARGUMENT (a null pointer, or no such output) or TFLM_WRONG_SIZE.
+ */
+tflm_status tflm_get_output(const tflm_session *session, size_t index, void *data, size_t bytes);
 
 /**
  * Run the model once. Inputs must be written before every call: their memory may be used again. What the model keeps in
