@@ -6,8 +6,9 @@
 
   .. code-block:: cmake
 
-    tflm_add_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [IO_TYPE auto|float32]
-                   [DENSE_SCALES channel|tensor] [CALIBRATION <data>] [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>]
+    tflm_add_model(<name> SRC <file> [QUANTIZE none|int8|int16x8] [WEIGHT_TYPE int8|int4|auto]
+                   [IO_TYPE auto|float32] [DENSE_SCALES channel|tensor] [CALIBRATION <data>]
+                   [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>] [MIN_SQNR <dB>]
                    [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
                    [SHRINK auto|off] [TARGET <processor>] [KERNELS auto|reference|cmsis-nn|esp-nn]
                    [EMBED auto|array|incbin] [SYMBOL <name>] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
@@ -32,6 +33,10 @@
     the trained model: .keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function that returns one
   ``QUANTIZE``
     quantization scheme; none leaves the model unchanged; one of none (default), int8, int16x8
+  ``WEIGHT_TYPE``
+    element type of the weights of convolutions and dense layers in an int8 model: int4 halves their flash, and changes
+    the answers; auto searches which layers take it, within ``MAX_FLASH``, ``MIN_SQNR`` or ``MIN_TOP1``; one of int8
+    (default), int4, auto
   ``IO_TYPE``
     element type of inputs and outputs of a quantized model: auto is its integer type; one of auto (default), float32
   ``DENSE_SCALES``
@@ -51,6 +56,9 @@
   ``MIN_TOP1``
     smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model where the test
     data has no labels; default: not limited
+  ``MIN_SQNR``
+    smallest signal-to-quantization-noise ratio of the outputs in dB, before a final SOFTMAX, against the float model;
+    with a source of int8 and weights of 4 bits against that source; default: not limited
   ``MAX_FLASH``
     budget of flash for the model's data, in bytes, with K or M for 1024s
   ``MAX_ARENA``

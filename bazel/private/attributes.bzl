@@ -16,6 +16,7 @@ OPTIONS = {
     "max_float_error": "",
     "max_lsb": -1,
     "max_macs": "",
+    "min_sqnr": "",
     "min_top1": "",
     "plan": "auto",
     "quantize": "none",
@@ -25,6 +26,7 @@ OPTIONS = {
     "symbol": "",
     "target": "host",
     "unsafe_deserialize": False,
+    "weight_type": "int8",
 }
 
 _FILES = {
@@ -116,6 +118,10 @@ inputs; -1, the default: outputs are not limited, layers equal but for known dif
     "max_macs": attr.string(
         doc = "Budget of multiply-accumulates of one invocation, with K or M for 1000s.",
     ),
+    "min_sqnr": attr.string(
+        doc = """Smallest signal-to-quantization-noise ratio of the outputs in dB, before a final SOFTMAX, against the
+float model; with a source of int8 and weights of 4 bits against that source; default: not limited.""",
+    ),
     "min_top1": attr.string(
         doc = """Smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model
 where the test data has no labels; default: not limited.""",
@@ -173,6 +179,13 @@ cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4, riscv3
     ),
     "unsafe_deserialize": attr.bool(
         doc = "Let Keras run code that lies in the source, as Lambda layers do.",
+    ),
+    "weight_type": attr.string(
+        doc = """Element type of the weights of convolutions and dense layers in an int8 model: int4 halves their flash,
+and changes the answers; auto searches which layers take it, within `max_flash`, `min_sqnr` or `min_top1`; one of int8
+(default), int4, auto.""",
+        default = "int8",
+        values = ["int8", "int4", "auto"],
     ),
 }
 

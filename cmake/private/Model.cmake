@@ -94,11 +94,13 @@ function(_tflm_build_add_model function name arguments)
   set(
     values
     QUANTIZE
+    WEIGHT_TYPE
     IO_TYPE
     DENSE_SCALES
     MAX_LSB
     MAX_FLOAT_ERROR
     MIN_TOP1
+    MIN_SQNR
     MAX_FLASH
     MAX_ARENA
     MAX_MACS

@@ -31,6 +31,7 @@ from tflm_build.stages.budgets import check_budgets
 from tflm_build.stages.convert import convert
 from tflm_build.stages.doubts import doubts
 from tflm_build.stages.golden import golden_inputs
+from tflm_build.stages.narrow import narrow
 from tflm_build.stages.prove import prove
 from tflm_build.stages.shrink import shrink
 from tflm_build.stages.unrolled import cost_of_unrolled
@@ -91,7 +92,7 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
     golden = golden_inputs(converted.model.graph.inputs, converted.samples, sequence=state.kept)
     shrunk = shrink(options, converted.model, golden)
-    model = shrunk.model
+    model, narrowing = narrow(options, converted, shrunk.model, golden, test_data=data["TEST_DATA"] is not None)
     graph = model.graph
     for note in cost_of_unrolled(model):
         progress.note(note)
@@ -104,8 +105,8 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     proof = prove(options, graph, golden, arranged, converted)
     work = describe_layers(graph)
     check_budgets(options, arranged, work)
-    activations = describe_activations(converted, golden, sum(layer.macs for layer in work)).of(shrunk.origins)
-    for doubt in doubts(graph, converted.samples, proof, activations, shrunk.shrinkage):
+    activations = describe_activations(model, converted, golden, shrunk.removed, sum(layer.macs for layer in work))
+    for doubt in doubts(graph, converted.samples, proof, activations, shrunk.shrinkage, narrowing):
         progress.note(doubt)
 
     progress.stage("writing")
@@ -122,6 +123,7 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
         state=state,
         ops=ops,
         shrinkage=shrunk.shrinkage,
+        narrowing=narrowing,
         golden=golden,
         arranged=arranged,
         proof=proof,
@@ -181,7 +183,8 @@ def _provenance(
             what = f"SHA-256 {samples.sha256}" if samples.sha256 else "RANDOM DATA: for trials only"
             lines.append(f"  {samples.option.lower().replace('_', ' '):<12} {samples.file}, {what}")
     dense = "" if options.dense_scales == "channel" else f", DENSE_SCALES {options.dense_scales}"
-    lines.append(f"  options      QUANTIZE {options.quantize}, IO_TYPE {options.io_type}{dense}")
+    weights = "" if options.weight_type == "int8" else f", WEIGHT_TYPE {options.weight_type}"
+    lines.append(f"  options      QUANTIZE {options.quantize}{weights}, IO_TYPE {options.io_type}{dense}")
     shown = ("tensorflow", "keras", "tf-keras", "ai-edge-quantizer", "ai-edge-litert", "tflite-micro")
     tools = (tool for tool in shown if tool in versions)
     lines.append(f"  with         {', '.join(f'{tool} {versions[tool]}' for tool in tools)}")

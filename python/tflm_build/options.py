@@ -11,6 +11,7 @@ from tflm_build.errors import TflmBuildError
 __all__ = ["C_KEYWORDS", "KERNELS", "QUANTIZATIONS", "TARGETS", "Options"]
 
 QUANTIZATIONS = ("none", "int8", "int16x8")
+WEIGHT_TYPES = ("int8", "int4", "auto")
 IO_TYPES = ("auto", "float32")
 DENSE_SCALES = ("channel", "tensor")
 EMBEDDINGS = ("auto", "array", "incbin")
@@ -70,6 +71,12 @@ class Options:
     quantize: str = _option(
         "quantization scheme; none leaves the model unchanged", default="none", choices=QUANTIZATIONS
     )
+    weight_type: str = _option(
+        "element type of the weights of convolutions and dense layers in an int8 model: int4 halves their flash, and "
+        "changes the answers; auto searches which layers take it, within `MAX_FLASH`, `MIN_SQNR` or `MIN_TOP1`",
+        default="int8",
+        choices=WEIGHT_TYPES,
+    )
     io_type: str = _option(
         "element type of inputs and outputs of a quantized model: auto is its integer type",
         default="auto",
@@ -110,6 +117,12 @@ class Options:
         "smallest share, 0 to 1, of samples whose largest output is that of the label, or of the float model where the "
         "test data has no labels; default: not limited",
         "X",
+        kind=float,
+    )
+    min_sqnr: float | None = _option(
+        "smallest signal-to-quantization-noise ratio of the outputs in dB, before a final SOFTMAX, against the float "
+        "model; with a source of int8 and weights of 4 bits against that source; default: not limited",
+        "DB",
         kind=float,
     )
     max_flash: str | None = _option("budget of flash for the model's data, in bytes, with K or M for 1024s", "SIZE")
@@ -180,6 +193,7 @@ class Options:
                 "int16x8, or pass the data as `TEST_DATA`"
             )
             raise TflmBuildError(msg)
+        self._check_weight_type()
         libraries = ["auto", "reference"]
         libraries += ["cmsis-nn"] if self.target.startswith("cortex") else []
         libraries += ["esp-nn"] if self.target.startswith("esp") else []
@@ -192,6 +206,7 @@ class Options:
         self._check_limit("max_lsb", float("inf"))
         self._check_limit("max_float_error", float("inf"))
         self._check_limit("min_top1", 1)
+        self._check_limit("min_sqnr", float("inf"))
         for budget in ("max_flash", "max_arena", "max_macs"):
             self.budget(budget)
         if self.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$,]{1,255}", self.section):
@@ -214,6 +229,30 @@ class Options:
             raise TflmBuildError(msg)
         if value.lower().startswith("tflm"):
             msg = f"`{option.upper()}` got '{value}'; names that begin with tflm are the runtime's; choose another"
+            raise TflmBuildError(msg)
+
+    def _check_weight_type(self) -> None:
+        """Refuse weights of 4 bits for what has no kernel for them, or without what decides about them."""
+        wanted = self.weight_type
+        if wanted == "int8":
+            return
+        if self.quantize != "int8":
+            msg = (
+                f"`WEIGHT_TYPE` {wanted} needs `QUANTIZE` int8, also where `SRC` is quantized already; got `QUANTIZE` "
+                f"{self.quantize}"
+            )
+            raise TflmBuildError(msg)
+        if self.calibration is None:
+            msg = (
+                f"`WEIGHT_TYPE` {wanted} needs `CALIBRATION` data, to round weights by; got none; pass an .npz with one "
+                "array per input"
+            )
+            raise TflmBuildError(msg)
+        if wanted == "auto" and (self.max_flash, self.min_sqnr, self.min_top1) == (None, None, None):
+            msg = (
+                f"`WEIGHT_TYPE` {wanted} needs a budget or a floor to search for; got none; pass `MAX_FLASH`, "
+                "`MIN_SQNR` or `MIN_TOP1`"
+            )
             raise TflmBuildError(msg)
 
     def _check_limit(self, option: str, highest: float) -> None:

@@ -123,7 +123,7 @@ def test_operators_that_write_nothing() -> None:
     model = flatbuffer(Model("m", tensors, operators, (0,), (2,), 0))
     zeros = (np.zeros((3, 1, 4), np.float32),)
     described = describe_activations(
-        Converted(canonicalize(model), 0, samples=zeros), GoldenInputs(zeros, 3, zeros), macs=0
+        canonicalize(model), Converted(canonicalize(model), 0, samples=zeros), GoldenInputs(zeros, 3, zeros), {}, 0
     )
     assert [layer.range for layer in described.layers] == [None, None, (0, 127.5)]
     assert [layer.seen for layer in described.layers] == [None, None, (0, 0)]
@@ -136,7 +136,11 @@ def test_large_models_are_followed_with_few_samples() -> None:
     ones = (np.ones((16, 1, 4), np.float32),)
     for macs, samples in ((10**6, 16), (10**8, 2), (10**12, 1)):
         described = describe_activations(
-            Converted(canonicalize(model), 0, samples=ones), GoldenInputs(ones, 16, ones), macs
+            canonicalize(model),
+            Converted(canonicalize(model), 0, samples=ones),
+            GoldenInputs(ones, 16, ones),
+            {},
+            macs,
         )
         assert (described.samples, described.layers[0].seen) == (samples, (1, 1))
 
@@ -152,7 +156,7 @@ def test_names_that_are_not_unique_are_no_counterparts() -> None:
     for names, counterparts in ((("a", "b"), [True, True]), (("a", "a"), [False, False]), (("", "b"), [False, True])):
         model = canonicalize(chain("int8", names, 0.5))
         converted = Converted(model, 0, samples=real, float_flatbuffer=chain("float32", names, 0))
-        described = describe_activations(converted, golden, macs=0)
+        described = describe_activations(model, converted, golden, {}, 0)
         assert [layer.sqnr is not None for layer in described.layers] == counterparts
         expected = 20 * np.log10(0.6 / 0.1)
         assert all(layer.sqnr is None or layer.sqnr == pytest.approx(expected, rel=1e-4) for layer in described.layers)

@@ -12,6 +12,7 @@ import pytest
 
 from support import ROOT
 from support.every_kind import counter
+from support.narrowed import small_cnn
 from support.tiny_models import DENSE_DEFINES, MODELS, RUNTIME, SANITIZE, c_source, compile_c, run
 from support.vendor_tflm import NATIVE, RENAMED, SOURCES, compile_cxx, link, undefined_symbols
 
@@ -27,7 +28,7 @@ def compile_runtime(folder: Path, *flags: str, renamed: str = RENAMED) -> list[P
 
 @pytest.fixture(scope="module")
 def mlperf_like(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return the folder of what each model became; see `save_mlperf_like_models.py`."""
+    """Return the folder of what each model became; see `save_mlperf_like_models.py`. One has weights of 4 bits."""
     folder = tmp_path_factory.mktemp("models like MLPerf's")
     script = ROOT / "tests" / "support" / "save_mlperf_like_models.py"
     subprocess.run([sys.executable, script, ROOT / "examples" / "hello_world", folder], check=True, capture_output=True)
@@ -39,6 +40,13 @@ def mlperf_like(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
              "--embed", "array", "--out-dir", folder / source.stem, "--quiet"],
             check=True,
         )  # fmt: skip
+    converted["small_cnn"] = folder / "small_cnn"
+    (folder / "small_cnn.tflite").write_bytes(small_cnn())
+    subprocess.run(
+        [sys.executable, "-m", "tflm_build", "convert", "small_cnn.tflite", "--quantize", "int8", "--calibration",
+         "random:9", "--weight-type", "int4", "--embed", "array", "--out-dir", folder / "small_cnn", "--quiet"],
+        check=True, cwd=folder,
+    )  # fmt: skip
     return converted
 
 
@@ -70,7 +78,9 @@ def expect_equal(done: subprocess.CompletedProcess[str], name: str) -> None:
     print(done.stdout, end="")
 
 
-@pytest.mark.parametrize("name", ["hello_world", "keyword_spotting", "image_classification", "anomaly_detection"])
+@pytest.mark.parametrize(
+    "name", ["hello_world", "keyword_spotting", "image_classification", "anomaly_detection", "small_cnn"]
+)
 def test_golden_outputs(mlperf_like: dict[str, Path], runtime: list[Path], name: str, tmp_path: Path) -> None:
     """Give exactly what the compiler's interpreter gave, in an arena of the size that it measured."""
     expect_equal(golden_test(tmp_path, name, mlperf_like[name], runtime), name)

@@ -45,6 +45,7 @@ GIVEN: dict[str, dict[str, Path]] = {
         **_vendor("tflm", "libtflm.so"),
         "tflm/gemmlowp": GEMMLOWP,
     },
+    "guide/int4.md": EXAMPLE,
     "guide/int8_or_int16x8.md": EXAMPLE,
     "guide/looking.md": EXAMPLE,
     "guide/pytorch_and_onnx.md": {

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 __all__ = [
-    "ALL", "CHECK_HDF5", "CHECK_SHAPES", "COLLECT_SAMPLES", "COMPARE_LAYERS", "COMPARE_MODELS", "COMPARE_SHRUNK",
-    "CONVERT", "FOLLOW_LAYERS", "QUANTIZE", "RUN_LITERT", "RUN_TFLM", "Task",
+    "ALL", "ANSWER", "CHECK_HDF5", "CHECK_SHAPES", "COLLECT_SAMPLES", "COMPARE_LAYERS", "COMPARE_MODELS",
+    "COMPARE_SHRUNK", "CONVERT", "FIT_WEIGHTS", "FOLLOW_LAYERS", "QUANTIZE", "RUN_LITERT", "RUN_TFLM", "Task",
 ]  # fmt: skip
 
 
@@ -62,9 +62,11 @@ RUN_LITERT: Final = Task("tflm_build.tasks.run_litert", "LiteRT", 600, 8, _LITER
 COMPARE_LAYERS: Final = Task("tflm_build.tasks.compare_layers", "The comparison of layers", 1200, 8, _LITERT)
 COMPARE_MODELS: Final = Task("tflm_build.tasks.compare_models", "The comparison of models", 1200, 8, _LITERT)
 COMPARE_SHRUNK: Final = Task("tflm_build.tasks.compare_shrunk", "TFLM", 600, 4, _TFLM)
+ANSWER: Final = Task("tflm_build.tasks.answer", "TFLM", 600, 4, _TFLM)
+FIT_WEIGHTS: Final = Task("tflm_build.tasks.fit_weights", "LiteRT", 1200, 16, _LITERT)
 FOLLOW_LAYERS: Final = Task("tflm_build.tasks.follow_layers", "LiteRT", 600, 8, _LITERT)
 
 ALL: Final = (
     CHECK_HDF5, CHECK_SHAPES, COLLECT_SAMPLES, CONVERT, QUANTIZE, RUN_TFLM, RUN_LITERT, COMPARE_LAYERS, COMPARE_MODELS,
-    COMPARE_SHRUNK, FOLLOW_LAYERS,
+    COMPARE_SHRUNK, ANSWER, FIT_WEIGHTS, FOLLOW_LAYERS,
 )  # fmt: skip

@@ -173,6 +173,8 @@ def _facts(description: Description) -> dict[str, str]:
     for kind, group in (("input", description.inputs), ("output", description.outputs)):
         facts |= {f"{kind} {index}": _tensor(tensor) for index, tensor in enumerate(group)}
     facts |= {f"op {used.op}": str(used.count) for used in description.ops}
+    narrow = sum(layer.weight_type == "int4" for layer in description.layers)
+    facts |= {"layers with int4 weights": str(narrow)} if narrow else {}
     if description.built is not None:
         facts |= _texts("option", description.built.options) | _texts("version of", description.built.versions)
     return facts

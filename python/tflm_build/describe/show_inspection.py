@@ -122,6 +122,7 @@ def _layer(index: int, layer: Layer, lacking: set[str]) -> list[str]:
     macs = _UNKNOWN if layer.op in lacking else f"{layer.macs:,}"
     live = _UNKNOWN if layer.live_bytes is None else f"{layer.live_bytes:,}"
     kind = next((end.type for end in layer.outputs), "")
+    kind += " x int4" if layer.weight_type == "int4" else ""
     reads = [end for end in layer.inputs if not end.constant]
     cells = [str(index), layer.layer, layer.op, kind, _ends(reads), _ends(layer.outputs)]
     return [*cells, macs, f"{layer.weight_bytes:,}", live]

@@ -13,6 +13,7 @@ from tflm_build.emit.shipment import Shipment
 from tflm_build.manifest.schema import SCHEMA_VERSION, describe_model
 from tflm_build.model.change import Change
 from tflm_build.model.ops import UsedOp
+from tflm_build.model.values import Narrowing
 from tflm_build.model.weights import Weights
 from tflm_build.options import Options
 from tflm_build.source.read import Source
@@ -77,6 +78,7 @@ def manifest(
         **describe_model(
             graph.inputs, graph.outputs, shipment.work, shipment.shrinkage, shipment.structure, shipment.state
         ),
+        "narrow": None if shipment.narrowing is None else _narrowing(shipment.narrowing),
         "activations": {
             "samples": shipment.activations.samples,
             "layers": [_activation(layer) for layer in shipment.activations.layers],
@@ -139,6 +141,22 @@ def _layer_proof(layer: LayerProof) -> dict[str, Any]:
         "reference": layer.reference,
         "difference": _finite(layer.difference),
         "tolerance": _rounded(layer.tolerance),
+    }
+
+
+def _narrowing(narrowing: Narrowing) -> dict[str, Any]:
+    """Describe what weights of 4 bits bring and cost."""
+    steps = [
+        {**dataclasses.asdict(step), "sqnr_db": _finite(step.sqnr_db), "top1": _finite(step.top1)}
+        for step in narrowing.steps
+    ]
+    return {
+        **dataclasses.asdict(narrowing),
+        "bytes": list(narrowing.bytes),
+        "sqnr_db": _finite(narrowing.sqnr_db),
+        "top1": _finite(narrowing.top1),
+        "layers": [dataclasses.asdict(layer) for layer in narrowing.layers],
+        "steps": steps,
     }
 
 

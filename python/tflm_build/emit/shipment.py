@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tflm_build.model.graph import Graph
 from tflm_build.model.ops import UsedOp
-from tflm_build.model.values import Layer, Part, Shrinkage, State
+from tflm_build.model.values import Layer, Narrowing, Part, Shrinkage, State
 from tflm_build.model.weights import Weights
 from tflm_build.stages.activations import Activations
 from tflm_build.stages.arena import PlannedModel
@@ -39,6 +39,7 @@ class Shipment:
     state: State
     ops: tuple[UsedOp, ...]
     shrinkage: Shrinkage
+    narrowing: Narrowing | None
     golden: GoldenInputs
     arranged: PlannedModel
     proof: Proof

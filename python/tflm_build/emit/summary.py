@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tflm_build.emit.shipment import Shipment
 from tflm_build.escape import escape
-from tflm_build.model.values import Shrinkage
+from tflm_build.model.values import Narrowing, Shrinkage
 from tflm_build.stages.arena import PlannedModel
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.measure import INTERPRETER_SIZE
@@ -34,6 +34,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     lines = {
         "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
         "shrink": _shrunk(shipment.shrinkage),
+        "weights": _narrowed(shipment.narrowing),
         "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
         "state": shipment.state.words,
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
@@ -51,6 +52,17 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
 def _shrunk(shrinkage: Shrinkage) -> str:
     """Say what shrinking brought."""
     return f"{shrinkage}; {shrinkage.inputs} inputs compared, 0 differences" if shrinkage.steps else ""
+
+
+def _narrowed(narrowing: Narrowing | None) -> str:
+    """Say what weights of 4 bits brought, and what is left."""
+    if narrowing is None:
+        return ""
+    before, after = narrowing.bytes
+    saved = f"4 bits in {len(narrowing.layers)} layers: -{before - after:,} B; " if narrowing.layers else ""
+    ratio = "no noise" if narrowing.sqnr_db is None else f"SQNR {narrowing.sqnr_db:.1f} dB"
+    top1 = "" if narrowing.top1 is None else f", top-1 {narrowing.top1:.1%}"
+    return f"{saved}{ratio} before a final SOFTMAX{top1}, by {narrowing.judge} on {narrowing.samples} samples"
 
 
 def _data(calibration: Mapping[str, Any] | None) -> str:

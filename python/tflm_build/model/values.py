@@ -10,7 +10,20 @@ import numpy as np
 
 from tflm_build.model.types import TYPES, bytes_of
 
-__all__ = ["Layer", "LayerTensor", "Part", "ShrinkStep", "Shrinkage", "ShrunkLayer", "State", "Tensor", "write_shape"]
+__all__ = [
+    "Layer",
+    "LayerTensor",
+    "NarrowStep",
+    "NarrowedLayer",
+    "Narrowing",
+    "Part",
+    "ShrinkStep",
+    "Shrinkage",
+    "ShrunkLayer",
+    "State",
+    "Tensor",
+    "write_shape",
+]
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,12 @@ class Layer:
     inputs: tuple[LayerTensor, ...]
     outputs: tuple[LayerTensor, ...]
     live_bytes: int | None
+
+    @property
+    def weight_type(self) -> str:
+        """The element type of the largest constant that it reads; empty where it reads none."""
+        constants = [tensor for tensor in self.inputs if tensor.constant]
+        return max(constants, key=lambda tensor: prod(tensor.shape)).type if constants else ""
 
 
 @dataclass(frozen=True)
@@ -171,6 +190,67 @@ class Shrinkage:
         saved = f"{what}: -{self.bytes[0] - self.bytes[1]:,} B"
         before, after = self.macs
         return f"{saved}, -{1 - after / before:.0%} MACs" if 0 <= after < before else saved
+
+
+@dataclass(frozen=True)
+class NarrowedLayer:
+    """A layer whose weights have 4 bits.
+
+    Attributes:
+        layer, op: which.
+        weights: their number.
+    """
+
+    layer: str
+    op: str
+    weights: int
+
+
+@dataclass(frozen=True)
+class NarrowStep:
+    """A step of the search for layers whose weights take 4 bits.
+
+    Attributes:
+        layer, op: that was tried; empty for the model before the first.
+        kept: whether it stays at 4 bits.
+        bytes: of the model then.
+        arena: that it needs then, with the interpreter.
+        sqnr_db, top1: as in Narrowing.
+    """
+
+    layer: str
+    op: str
+    kept: bool
+    bytes: int
+    arena: int
+    sqnr_db: float | None
+    top1: float | None
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What weights of 4 bits bring, and cost.
+
+    Attributes:
+        bytes: before and after.
+        judge: what the model's answers are compared with: "the float model", or "the int8 model" where there is none.
+        samples: of the data that they are compared on.
+        test_data: whether these are test data, and not what the weights were fitted to.
+        sqnr_db: signal-to-quantization-noise ratio before a final SOFTMAX, the lowest of all outputs; None: infinite.
+        top1: share of samples whose largest output is that of the label, or else the judge's; None where the model does
+            not have one vector as output.
+        layers: whose weights have 4 bits.
+        steps: of the search, in order; none where nothing was searched.
+    """
+
+    bytes: tuple[int, ...]
+    judge: str
+    samples: int
+    test_data: bool
+    sqnr_db: float | None
+    top1: float | None
+    layers: tuple[NarrowedLayer, ...] = ()
+    steps: tuple[NarrowStep, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from tflm_build.model.fixed_point import integers
 from tflm_build.model.graph import Graph, Operand
+from tflm_build.model.types import TYPES
 
 __all__ = ["Weights", "weight_distributions"]
 
@@ -17,10 +19,13 @@ _FEWEST: Final = 16
 """Elements that a distribution needs to say something."""
 
 _BINS: Final = 32
-"""A whole number of int8's values falls into each."""
+"""A whole number of int8's values falls into each; of the values of 4 bits, one into every other."""
+
+_NARROW: Final = 256
+"""Values of a type that has all of them in its histogram."""
 
 # Biases, shapes and axes have other types. A quantized model may keep a float table, a float one has nothing else.
-_TYPES: Final = frozenset({"int8", "uint8", "int16", "float32"})
+_TYPES: Final = frozenset({"int4", "int8", "uint8", "int16", "float32"})
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Weights:
         layer: place of the first layer that reads it.
         type: of its elements.
         shape: its sizes.
-        low, high: ends of the histogram: those of an 8-bit type, else the smallest and the largest element.
+        low, high: ends of the histogram: those of a type of 8 or 4 bits, else the smallest and the largest element.
         counts: elements per part of that range; the parts are of one width.
         zeros: elements that stand for 0: the zero point's, for integers.
         at_limit: elements at an end of the integer type; symmetric int8 weights end at -127. 0 for float32.
@@ -62,7 +67,7 @@ def weight_distributions(graph: Graph) -> tuple[Weights, ...]:
 
 def _describe(layer: int, operand: Operand) -> Weights | None:
     """Describe one tensor; None for what is no constant, or no weights."""
-    elements = operand.array if operand.type in _TYPES else None
+    elements = integers(operand) if operand.type in _TYPES else None
     if elements is None:
         return None
     elements = elements[np.isfinite(elements)]
@@ -70,11 +75,11 @@ def _describe(layer: int, operand: Operand) -> Weights | None:
         return None
     low, high, zero, at_limit = float(elements.min()), float(elements.max()), 0, 0
     if operand.type != "float32":
-        limits = np.iinfo(elements.dtype)
+        least, most = TYPES[operand.type].zero_points
         zero = int(operand.zero_points[0]) if len(operand.zero_points) else 0
-        at_limit = int(np.count_nonzero((elements <= limits.min + (limits.min < 0)) | (elements == limits.max)))
-        if limits.bits == 8:  # noqa: PLR2004
-            low, high = float(limits.min), float(limits.max + 1)
+        at_limit = int(np.count_nonzero((elements <= least + (least < 0)) | (elements == most)))
+        if most - least < _NARROW:
+            low, high = float(least), float(most + 1)
     counts, _ = np.histogram(elements, _BINS, (low, high))
     zeros = int(np.count_nonzero(elements == zero))
     return Weights(layer, operand.type, operand.shape, low, high, tuple(map(int, counts)), zeros, at_limit)

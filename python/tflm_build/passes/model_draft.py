@@ -34,8 +34,8 @@ class ModelDraft:
         self._names = {id(tensor): name for tensor, name in zip(self.tensors, names, strict=True)}
         self._layers = {id(operator): name for operator, name in zip(self.operators, model.layers[0], strict=True)}
 
-    def replace_input(self, operator: Any, number: int, content: Array, scales: Array | None = None) -> None:
-        """Give an operator a constant of its own in place of one that it reads.
+    def replace_input(self, operator: Any, number: int, content: Array, scales: Array | None = None) -> Any:
+        """Give an operator a constant of its own in place of one that it reads; return its tensor.
 
         Args:
             operator: one of `operators`.
@@ -56,6 +56,7 @@ class ModelDraft:
         operator.inputs[number] = len(self.tensors)
         self.tensors.append(tensor)
         self._names[id(tensor)] = self._names[id(old)]
+        return tensor
 
     def remove(self, places: set[int]) -> None:
         """Remove operators, by their places."""

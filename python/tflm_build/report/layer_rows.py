@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Final
 
 __all__ = ["ENDS", "Lane", "Row", "lay_lanes", "layer_rows"]
@@ -28,6 +29,7 @@ class Row:
         name: the layer's name in the source.
         shape: of its first output.
         macs, weight_bytes: sums.
+        weight_type: of the weights' elements; empty where it has none, or of several layers not one.
         live_bytes: the most that live at a time, while one of its layers runs; None where that is not known.
         own_bytes: of these, what that layer itself reads and writes.
         sqnr: the lowest against the float model, in dB; None where there is none.
@@ -44,6 +46,7 @@ class Row:
     shape: str
     macs: int
     weight_bytes: int
+    weight_type: str
     live_bytes: int | None
     own_bytes: int
     sqnr: float | None
@@ -91,6 +94,7 @@ def layer_rows(manifest: Mapping[str, Any]) -> tuple[Row, ...]:
                 shape=_shape(layers[group[-1]]["outputs"]),
                 macs=sum(layers[place]["macs"] for place in group),
                 weight_bytes=sum(layers[place]["weight_bytes"] for place in group),
+                weight_type=_weight_type([layers[place] for place in group]),
                 live_bytes=fullest["live_bytes"],
                 own_bytes=min(fullest["activation_bytes"], fullest["live_bytes"] or 0),
                 sqnr=min(ratios, default=None),
@@ -191,6 +195,13 @@ def _ops(ops: Sequence[str]) -> str:
     often = sorted(counts, key=lambda op: -counts[op])
     more = f", {len(often) - _KINDS} more kinds" if len(often) > _KINDS else ""
     return ", ".join(f"{counts[op]} {op}" for op in often[:_KINDS]) + more
+
+
+def _weight_type(layers: Sequence[Mapping[str, Any]]) -> str:
+    """Return the type of the largest constant of each layer, where it is one."""
+    constants = ([end for end in layer["inputs"] if end["constant"]] for layer in layers)
+    types = {max(ends, key=lambda end: prod(end["shape"]))["type"] for ends in constants if ends}
+    return types.pop() if len(types) == 1 else ""
 
 
 def _shape(outputs: Sequence[Mapping[str, Any]]) -> str:

@@ -11,13 +11,16 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["GOLDEN_COUNT", "Bound", "InputSpec", "Samples", "bind", "choose", "describe"]
+__all__ = ["GOLDEN_COUNT", "Bound", "InputSpec", "Samples", "bind", "choose", "choose_to_fit", "describe"]
 
 GOLDEN_COUNT: Final = 16
 """Golden vectors that are taken from the data, or drawn at random where there is none."""
 
 _EVALUATED: Final = 1000
 """Samples of test data that accuracy is worked out on; more would make a build slow."""
+
+_FITTED: Final = 256
+"""Samples of calibration data that weights of 4 bits are fitted to."""
 
 _LABELS: Final = "labels"
 _FEW: Final = 10  # values that may be equal by chance in small data
@@ -150,6 +153,16 @@ def choose(test_data: Bound | None, calibration: Bound | None, *, in_order: bool
     if data is None:
         return None
     count = GOLDEN_COUNT if test_data is None and data.labels is None else _EVALUATED
+    return _draw(data, count, in_order=in_order)
+
+
+def choose_to_fit(calibration: Bound, *, in_order: bool = False) -> tuple[Array, ...]:
+    """Choose the calibration samples that weights of 4 bits are fitted to: per input an array (samples, ...)."""
+    return _draw(calibration, _FITTED, in_order=in_order).arrays
+
+
+def _draw(data: Bound, count: int, *, in_order: bool) -> Bound:
+    """Draw samples, as many as there are up to a count."""
     order = np.arange(len(data.arrays[0])) if in_order else np.random.RandomState(0).permutation(len(data.arrays[0]))
     chosen = order[:count]
     return Bound(

@@ -2,13 +2,14 @@
 """Describe what each layer writes: its range, how much of it is used, and where quantization loses accuracy."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, log10
 from typing import Final
 
 import numpy as np
 
+from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import FOLLOW_LAYERS
 from tflm_build.errors import TflmBuildError
@@ -18,7 +19,7 @@ from tflm_build.passes.canonical import canonicalize
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.golden import GoldenInputs
 
-__all__ = ["Activation", "Activations", "describe_activations"]
+__all__ = ["Activation", "Activations", "describe_activations", "float_order"]
 
 _EFFORT: Final = 250_000_000
 """Multiply-accumulates to follow samples with, under a second: counted, so that every machine follows the same."""
@@ -49,26 +50,26 @@ class Activations:
     layers: tuple[Activation, ...]
     samples: int
 
-    def of(self, places: Sequence[int]) -> "Activations":
-        """Return the layers in some places."""
-        return Activations(tuple(self.layers[place] for place in places), self.samples)
 
-
-def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) -> Activations:
+def describe_activations(
+    model: Model, converted: Converted, golden: GoldenInputs, removed: Mapping[int, Array], macs: int
+) -> Activations:
     """Describe all layers, and follow golden inputs that are samples of the data through those of the main subgraph.
 
     Layers of both models count as the same where they write tensors of the same name: a converter that quantizes
     keeps the names of what it does not add.
 
     Args:
-        converted: the model with its names, the float model and the samples.
+        model: that is shipped, with the names that it had when it was converted.
+        converted: the float model and the samples.
         golden: the same samples in the types of the model's inputs.
+        removed: by the place of an operator: which channels went of what it wrote.
         macs: of one run: of a large model fewer samples are followed.
 
     Raises:
         TflmBuildError: the bytes are not a TensorFlow Lite model.
     """
-    graph = converted.model.graph
+    graph = model.graph
     layers = [_layer(operator) for operator in graph.operators]
     samples = min(golden.from_data, max(1, _EFFORT // max(1, macs)))
     if not samples:
@@ -77,10 +78,10 @@ def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) 
     written = [operator.outputs[0] for operator in writers.values()]
     tensors = [operand.place for operand in written]
     quantization = [_quantization(operand) for operand in written]
-    counterparts = _pair_up(tensors, converted)
+    counterparts = _pair_up(tensors, model, converted)
     real = converted.samples or ()
     request = {
-        "flatbuffer": converted.model.flatbuffer,
+        "flatbuffer": model.flatbuffer,
         "inputs": [array[:samples] for array in golden.arrays],
         "tensors": tensors,
         "scales": [scale for scale, _ in quantization],
@@ -88,6 +89,7 @@ def describe_activations(converted: Converted, golden: GoldenInputs, macs: int) 
         "float_flatbuffer": converted.float_flatbuffer or b"",
         "float_inputs": [real[place][:samples] for place in counterparts.inputs],
         "float_tensors": counterparts.tensors,
+        "kept": [~removed.get(place, np.zeros(0, bool)) for place in writers],
     }
     try:
         results = run_in_child(FOLLOW_LAYERS, request)["results"]
@@ -126,23 +128,28 @@ class _Counterparts:
     inputs: list[int]
 
 
-def _pair_up(tensors: Sequence[int], converted: Converted) -> _Counterparts:
-    """Find the tensors of the float model by their names."""
-    nothing = _Counterparts([-1] * len(tensors), [])
+def float_order(converted: Converted) -> list[int] | None:
+    """Return which of the model's inputs stands where in the float model; None where that is not known."""
     if converted.float_flatbuffer is None or converted.samples is None:
-        return nothing
-    model, other = converted.model, canonicalize(converted.float_flatbuffer)
-    mine, theirs = (each.graph.subgraphs[0] for each in (model, other))
-    ends = [model.tensors[0][index] for index in mine.inputs]
-    wanted = [other.tensors[0][index] for index in theirs.inputs]
+        return None
+    other = canonicalize(converted.float_flatbuffer)
+    mine, theirs = (each.graph.subgraphs[0].inputs for each in (converted.model, other))
+    ends = [converted.model.tensors[0][index] for index in mine]
+    wanted = [other.tensors[0][index] for index in theirs]
     if len(ends) == len(wanted) == 1:
-        inputs = [0]
-    elif sorted(ends) == sorted(wanted):
-        inputs = [ends.index(name) for name in wanted]
-    else:
-        return nothing
+        return [0]
+    return [ends.index(name) for name in wanted] if sorted(ends) == sorted(wanted) else None
+
+
+def _pair_up(tensors: Sequence[int], model: Model, converted: Converted) -> _Counterparts:
+    """Find the tensors of the float model by their names."""
+    inputs = float_order(converted)
+    if inputs is None:
+        return _Counterparts([-1] * len(tensors), [])
+    other = canonicalize(converted.float_flatbuffer or b"")
     followed = _by_name(model, tensors)
-    written = _by_name(other, [operator.outputs[0].place for operator in theirs.operators if operator.outputs])
+    operators = other.graph.subgraphs[0].operators
+    written = _by_name(other, [operator.outputs[0].place for operator in operators if operator.outputs])
     counterpart = {followed[name]: written[name] for name in followed.keys() & written.keys()}
     return _Counterparts([counterpart.get(index, -1) for index in tensors], inputs)
 

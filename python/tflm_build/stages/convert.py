@@ -19,7 +19,7 @@ from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_shapes import check_shapes
 from tflm_build.source.read import Source
-from tflm_build.source.samples import Bound, Samples, bind, choose, describe
+from tflm_build.source.samples import Bound, Samples, bind, choose, choose_to_fit, describe
 from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.rewrite import prove_equal, rewrite_model
 
@@ -39,6 +39,7 @@ class Converted:
         float_flatbuffer: the float model, with the names that `flatbuffer` has; None: it is not at hand.
         float_outputs: per output what the float model answers to the samples; None: there is no float model.
         labels: the class of each sample; None: there are none.
+        fitted: likewise the calibration samples that weights of 4 bits are fitted to; None unless they are asked for.
         calibration: what the calibration data is like, for the manifest.
         versions: of the tools used.
         notes: for the user.
@@ -53,6 +54,7 @@ class Converted:
     float_flatbuffer: bytes | None = None
     float_outputs: tuple[Array, ...] | None = None
     labels: Array | None = None
+    fitted: tuple[Array, ...] | None = None
     calibration: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -99,6 +101,7 @@ def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Sample
         "io_type": options.io_type,
         "dense_scales": options.dense_scales,
         "unsafe_deserialize": options.unsafe_deserialize,
+        "fit": options.weight_type != "int8",
         **_private_copy(source),
     }
     for samples in data.values():
@@ -122,6 +125,7 @@ def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Sample
         float_flatbuffer=_canonical_float(answer) if "float_flatbuffer" in answer else None,
         float_outputs=tuple(answer["float_outputs"]) if "samples" in answer else None,
         labels=answer["labels"][0] if "labels" in answer else None,
+        fitted=tuple(answer["fitted"]) if "fitted" in answer else None,
         calibration=answer["calibration"],
         versions=answer["versions"],
         notes=tuple(answer["notes"]),
@@ -175,20 +179,22 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     model = open_flatbuffer(flatbuffer, keep_names=options.keep_names)
     graph = model.graph
     bound = {option: None if samples is None else bind(samples, graph.inputs) for option, samples in data.items()}
-    chosen = choose(bound["TEST_DATA"], bound["CALIBRATION"], in_order=find_state(graph).kept)
+    calibration, in_order = bound["CALIBRATION"], find_state(graph).kept
+    chosen = choose(bound["TEST_DATA"], calibration, in_order=in_order)
     found = graph.quantization
     facts: dict[str, Any] = {
         "samples": None if chosen is None else chosen.arrays,
         "labels": None if chosen is None else chosen.labels,
         "notes": tuple(note for given in bound.values() if given is not None for note in given.notes),
     }
+    if options.weight_type != "int8" and calibration is not None:
+        facts["fitted"] = choose_to_fit(calibration, in_order=in_order)
     if options.quantize in {"none", found}:
         _check_ends(options, graph)
         return Converted(model, len(flatbuffer), **facts)
     if found != "none":
         msg = f"`SRC` is quantized already ({found}); got `QUANTIZE` {options.quantize}; pass the float model"
         raise TflmBuildError(msg)
-    calibration = bound["CALIBRATION"]
     if calibration is None or chosen is None:
         check_ops(graph)
         raise TflmBuildError(_need_calibration(options))

@@ -8,7 +8,7 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.model.graph import Graph
-from tflm_build.model.values import Shrinkage, Tensor
+from tflm_build.model.values import Narrowing, Shrinkage, Tensor
 from tflm_build.stages.accuracy import Accuracy
 from tflm_build.stages.activations import Activations
 from tflm_build.stages.prove import Proof
@@ -38,6 +38,7 @@ def doubts(
     proof: Proof,
     activations: Activations,
     shrinkage: Shrinkage,
+    narrowing: Narrowing | None = None,
 ) -> tuple[str, ...]:
     """Return warnings.
 
@@ -47,8 +48,14 @@ def doubts(
         proof: what was compared, and what TFLM answered to the samples.
         activations: where the float model's numbers are lost.
         shrinkage: which channels never change.
+        narrowing: which weights have 4 bits, and what that was judged on.
     """
     found = [*_not_compared(proof), *_low_sqnr(graph, proof.accuracy, activations), *_dead(graph, shrinkage)]
+    if narrowing is not None and narrowing.layers and not narrowing.test_data:
+        found.append(
+            f"weights of 4 bits are judged on {narrowing.samples} samples that they were fitted to; pass other ones as "
+            "`TEST_DATA`"
+        )
     if samples is not None:
         found += _alike(samples, proof.answers)
         for tensor, array in zip(graph.inputs, samples, strict=True):

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.prove_layers import FLOAT_TOLERANCE, LayerProof, prove_layers
 
-__all__ = ["Proof", "prove"]
+__all__ = ["Proof", "lack", "prove"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _difference(
     """Compare the whole model with LiteRT, and check MAX_LSB where it is set."""
     if reference is None:
         if options.max_lsb is not None:
-            _lack("MAX_LSB", "a model that LiteRT runs")
+            lack("MAX_LSB", "a model that LiteRT runs")
         return ()
     found = []
     for tensor, got, wanted in zip(graph.outputs, outputs, reference, strict=True):
@@ -135,12 +136,12 @@ def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
     """Check the accuracy against the user's tolerances."""
     if options.max_float_error is not None:
         if accuracy is None or not accuracy.float_error:
-            _lack("MAX_FLOAT_ERROR", "a float source, and data")
+            lack("MAX_FLOAT_ERROR", "a float source, and data")
         else:
             _hold_float_error(options.max_float_error, accuracy, [tensor.name for tensor in graph.outputs])
     if options.min_top1 is not None:
         if accuracy is None or accuracy.top1 is None:
-            _lack("MIN_TOP1", "one output that is a vector, and labels in the test data or a float source")
+            lack("MIN_TOP1", "one output that is a vector, and labels in the test data or a float source")
         elif accuracy.top1 < options.min_top1:
             before = "" if accuracy.float_top1 is None else f" (the float model: {accuracy.float_top1:.4g})"
             judge = "the labels" if accuracy.labelled else "the float model"
@@ -152,8 +153,16 @@ def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
             raise TflmBuildError(msg)
 
 
-def _lack(option: str, needed: str) -> None:
-    """Refuse a tolerance that applies to nothing."""
+def lack(option: str, needed: str) -> NoReturn:
+    """Refuse a tolerance that applies to nothing.
+
+    Args:
+        option: the tolerance.
+        needed: what it applies to.
+
+    Raises:
+        TflmBuildError: always.
+    """
     msg = f"`{option}` needs {needed}; got none; pass it, or leave `{option}` out"
     raise TflmBuildError(msg)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shrink a model without loss, and prove on TFLM that its answers stay the same, bit for bit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -34,12 +35,12 @@ class Shrunk:
 
     Attributes:
         model: the model that goes on.
-        origins: for each operator of all subgraphs its place in the model before.
+        removed: by the place of an operator in the main subgraph: which channels went of what it wrote.
         shrinkage: what that brought.
     """
 
     model: Model
-    origins: tuple[int, ...]
+    removed: Mapping[int, Array]
     shrinkage: Shrinkage
 
 
@@ -61,10 +62,9 @@ def shrink(options: Options, model: Model, golden: GoldenInputs) -> Shrunk:
             arena, vectors = (answer["arena"][0], answer["arena"][1]), len(inputs[0])
         else:
             shrinking = unchanged
-    main = len(model.layers[0])
     return Shrunk(
         model=shrinking.model,
-        origins=(*shrinking.origins, *range(main, len(model.graph.operators))),
+        removed=shrinking.removed,
         shrinkage=replace(describe_shrinking(model, shrinking), arena=arena, inputs=vectors),
     )
 

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare two models on TFLM, tensor by tensor and channel by channel, in a child process."""
 
-import re
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tflm_build.arrays import Array, distance
-from tflm_build.tasks.attempt import SECONDS, attempt, words
-from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
-from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, refuse_stale, trace_ends
+from tflm_build.tasks.answer import run_on_tflm
+from tflm_build.tasks.trace_tflm import refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS
 
 __all__ = ["run"]
@@ -38,39 +34,17 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """
     flatbuffers, outputs = (request["before"], request["after"]), request["outputs"]
     inputs = [array[:1] for array in request["inputs"]]  # a loop need not end: the first vector finds it
-    before, after = (_run(flatbuffer, inputs, outputs) for flatbuffer in flatbuffers)
+    before, after = (run_on_tflm(flatbuffer, inputs, outputs) for flatbuffer in flatbuffers)
     if before is None:
         return {"arena": []}
     rows = [] if after is None else _compare(request)
     if after is not None and not rows:
-        before, after = (_run(flatbuffer, request["inputs"], outputs) for flatbuffer in flatbuffers)
+        before, after = (run_on_tflm(flatbuffer, request["inputs"], outputs) for flatbuffer in flatbuffers)
     if before is None or after is None:
         return {"arena": [0, 0], "differences": [np.array(column) for column in ([np.inf], [0], [0])]}
     (arena, answers), (other_arena, other_answers) = before, after
     rows += [(*_difference(one, other), 0) for one, other in zip(answers, other_answers, strict=True)]
     return {"arena": [arena, other_arena], "differences": [np.array(column) for column in zip(*rows, strict=True)]}
-
-
-def _run(flatbuffer: bytes, inputs: Sequence[Array], outputs: int) -> tuple[int, list[Array]] | None:
-    """Return the arena that is used and what is answered; None where TFLM does not run the model."""
-    for size in SIZES:
-        answer = attempt(partial(_run_here, flatbuffer, inputs, outputs, size), SECONDS * len(inputs[0]))
-        if answer is not None:
-            parts = re.findall(r"Arena allocation (?:head|tail) (\d+) bytes", words(whole=True))
-            return sum(map(int, parts[-2:])), answer["outputs"]
-        if not lacks_memory():
-            break
-    return None
-
-
-def _run_here(flatbuffer: bytes, inputs: Sequence[Array], outputs: int, size: int) -> dict[str, Any]:
-    """Run vectors in this process."""
-    from tflite_micro import runtime
-
-    interpreter = runtime.Interpreter.from_bytes(flatbuffer, arena_size=size)
-    answers = run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), outputs_of(interpreter, outputs))
-    interpreter.print_allocations()
-    return {"outputs": answers}
 
 
 def _compare(request: dict[str, Any]) -> list[tuple[float, int, int]]:

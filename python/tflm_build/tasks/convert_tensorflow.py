@@ -17,7 +17,7 @@ from tflm_build.model.flatbuffer import load
 from tflm_build.passes.rescale import rescale
 from tflm_build.passes.rewrite import spell_for_quantizer
 from tflm_build.passes.splice import Place, splice
-from tflm_build.source.samples import Bound, Samples, bind, choose, describe
+from tflm_build.source.samples import Bound, Samples, bind, choose, choose_to_fit, describe
 from tflm_build.tasks.call_source import call_source
 from tflm_build.tasks.load_model import Input, Loaded, load_model
 from tflm_build.tasks.recurrent import name_of_write
@@ -43,16 +43,17 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     Args:
         request: `kind` and `path` of the source; `paths` and `copy.N` of its files, as they were judged;
             `quantize`, `io_type`, `dense_scales` and `unsafe_deserialize` as in options.py; `spell`: whether the
-            quantizer may be given other ops than the converter wrote; the messages of Samples.
+            quantizer may be given other ops than the converter wrote; `fit`: whether weights will be fitted; the
+            messages of Samples.
 
     Returns:
         `flatbuffer`; `float_flatbuffer`: what it was quantized from, where that is known; `unspelled`: what that was
         before it was spelled for the quantizer, and `changes`: [kind, layer, before, after] of each; `inputs` and
         `outputs`: names in the order of the flatbuffer; `samples`: per input an array (samples, *shape), and
-        `float_outputs`: what the float model answers; `labels` if the test data has some; `versions` of the tools
-        used; `notes` for the user; `calibration`: what the calibration data is like; `files` of its own
-        folder that a function imported or read. Of a function that returned a .tflite: `source`, its bytes, and `files`
-        alone.
+        `float_outputs`: what the float model answers; `fitted`: the samples to fit weights to; `labels` if the test
+        data has some; `versions` of the tools used; `notes` for the user; `calibration`: what the calibration data is
+        like; `files` of its own folder that a function imported or read. Of a function that returned a .tflite:
+        `source`, its bytes, and `files` alone.
     """
     tf = _start_tensorflow(needed=request["kind"] != "function")
     made = call_source(request["path"]) if request["kind"] == "function" else None
@@ -85,7 +86,11 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         answer["changes"] = [[each.kind, each.layer, each.before, each.after] for each in kept.changes]
     if made is not None:
         answer["files"] = made.files
-    chosen = choose(test_data, calibration, in_order=_keeps_state(model.function))
+    in_order = _keeps_state(model.function)
+    if calibration is not None and request["fit"]:
+        fitted = choose_to_fit(calibration, in_order=in_order)
+        answer["fitted"] = [fitted[place] for place in inputs]
+    chosen = choose(test_data, calibration, in_order=in_order)
     if chosen is not None:
         answer["samples"] = [chosen.arrays[place] for place in inputs]
         predicted = _predict(model, chosen.arrays)

@@ -18,7 +18,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     Args:
         request: `flatbuffer`; `inputs`: per input an array (samples, *shape); `tensors` to follow; `scales` and
             `zero_points` of these, scale 0 for real numbers; `float_flatbuffer`, empty if there is none;
-            `float_inputs`, in the order of its inputs; `float_tensors`: the counterpart of each tensor, -1 for none.
+            `float_inputs`, in the order of its inputs; `float_tensors`: the counterpart of each tensor, -1 for none;
+            `kept`: per tensor, which channels of its counterpart it still has; an array of length 0: all.
 
     Returns:
         `results`: arrays with a number per tensor: the smallest and the largest element seen, infinite where there is
@@ -44,7 +45,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
                 for end in {limits.min, limits.max} - {request["zero_points"][index]}:  # a ReLU's zeros are no loss
                     ends[index] += np.count_nonzero(tensor == end)
             if index in wanted:
-                theirs = wanted[index].astype(np.float64).reshape(-1)
+                kept = request["kept"][index]
+                theirs = (wanted[index][..., kept] if len(kept) else wanted[index]).astype(np.float64).reshape(-1)
                 mine = tensor.astype(np.float64).reshape(-1)
                 if request["scales"][index]:
                     mine = (mine - request["zero_points"][index]) * request["scales"][index]

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Let a model answer on TFLM, in a child process, and nothing else."""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from tflm_build.arrays import Array
+from tflm_build.errors import TflmBuildError
+from tflm_build.tasks.attempt import SECONDS, attempt, words
+from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
+from tflm_build.tasks.trace_tflm import SIZES, lacks_memory
+
+__all__ = ["run", "run_on_tflm"]
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Run a model on vectors.
+
+    Args:
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape) in the tensor's type; `outputs`: their
+            number.
+
+    Returns:
+        `outputs`: per output an array (vectors, *shape).
+
+    Raises:
+        TflmBuildError: TFLM does not run it.
+    """
+    found = run_on_tflm(request["flatbuffer"], request["inputs"], request["outputs"])
+    if found is None:
+        msg = f"TFLM cannot run this model: {words()}"
+        raise TflmBuildError(msg)
+    return {"outputs": found[1]}
+
+
+def run_on_tflm(flatbuffer: bytes, inputs: Sequence[Array], outputs: int) -> tuple[int, list[Array]] | None:
+    """Return the arena that is used and what is answered; None where TFLM does not run the model."""
+    for size in SIZES:
+        answer = attempt(partial(_run_here, flatbuffer, inputs, outputs, size), SECONDS * len(inputs[0]))
+        if answer is not None:
+            parts = re.findall(r"Arena allocation (?:head|tail) (\d+) bytes", words(whole=True))
+            return sum(map(int, parts[-2:])), answer["outputs"]
+        if not lacks_memory():
+            break
+    return None
+
+
+def _run_here(flatbuffer: bytes, inputs: Sequence[Array], outputs: int, size: int) -> dict[str, Any]:
+    """Run vectors in this process."""
+    from tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_bytes(flatbuffer, arena_size=size)
+    answers = run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), outputs_of(interpreter, outputs))
+    interpreter.print_allocations()
+    return {"outputs": answers}
