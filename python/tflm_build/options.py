@@ -244,8 +244,8 @@ class Options:
             raise TflmBuildError(msg)
         if self.calibration is None:
             msg = (
-                f"`WEIGHT_TYPE` {wanted} needs `CALIBRATION` data, to round weights by; got none; pass an .npz with one "
-                "array per input"
+                f"`WEIGHT_TYPE` {wanted} needs `CALIBRATION` data, to round weights by; got none; pass an .npz with "
+                "one array per input"
             )
             raise TflmBuildError(msg)
         if wanted == "auto" and (self.max_flash, self.min_sqnr, self.min_top1) == (None, None, None):
