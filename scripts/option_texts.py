@@ -32,6 +32,7 @@ _VALUES: Final = {
     "max_lsb": "0 and more",
     "max_float_error": "0 and more",
     "min_top1": "0 to 1",
+    "arena": "`12K`",
     "max_flash": "`32K`",
     "max_arena": "`16K`",
     "max_macs": "`3M`",

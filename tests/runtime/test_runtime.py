@@ -113,7 +113,7 @@ def test_reasons_on_stderr(programs: dict[str, Path]) -> None:
     assert "1 inputs in the model, 2 in its descriptor" in words
     assert "out of range" not in words
     words = succeed(run(programs["refusals"], "small_arena_modest_descriptor"))
-    assert "the arena is too small for the model; got 600 bytes; pass a larger one" in words
+    assert "the arena is too small for the model; got 600 bytes; pass a larger one, or build for this host" in words
 
 
 def test_status_texts(programs: dict[str, Path]) -> None:
