@@ -11,6 +11,7 @@
                    [TEST_DATA <data>] [MAX_LSB <n>] [MAX_FLOAT_ERROR <x>] [MIN_TOP1 <x>] [MIN_SQNR <dB>]
                    [MAX_FLASH <size>] [MAX_ARENA <size>] [MAX_MACS <count>] [PLAN auto|off]
                    [SHRINK auto|off] [TARGET <processor>] [KERNELS auto|reference|cmsis-nn|esp-nn]
+                   [ARENA <size>]
                    [EMBED auto|array|incbin] [SYMBOL <name>] [SECTION <name>] [ALIGN <bytes>] [KEEP_NAMES] [REPORT]
                    [UNSAFE_DESERIALIZE])
 
@@ -71,12 +72,16 @@
     drop from an integer model what no input can show, such as channels that never change; every answer stays the same,
     which is proven on TFLM; one of auto (default), off
   ``TARGET``
-    processor that the arena's size is computed for; host: it is measured here, with reference kernels; one of host
-    (default), cortex-m0, cortex-m0plus, cortex-m1, cortex-m3, cortex-m4, cortex-m7, cortex-m23, cortex-m33,
-    cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4, riscv32
+    processor that the arena's size is computed for; host: it is measured here, with reference kernels; any32: the most
+    that a chip of 32 bits needs; one of host (default), cortex-m0, cortex-m0plus, cortex-m1, cortex-m3, cortex-m4,
+    cortex-m7, cortex-m23, cortex-m33, cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4,
+    riscv32, any32
   ``KERNELS``
     kernels of the TFLM on the ``TARGET``; auto: those that ask for most memory; one of auto (default), reference,
     cmsis-nn, esp-nn
+  ``ARENA``
+    bytes of arena that tflm_arena_used() reported on a device, with K or M for 1024s: emitted in place of what is
+    worked out
   ``EMBED``
     how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; auto is
     incbin where the toolchain has it; one of auto (default), array, incbin

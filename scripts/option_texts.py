@@ -33,6 +33,7 @@ _VALUES: Final = {
     "max_float_error": "0 and more",
     "min_top1": "0 to 1",
     "min_sqnr": "0 and more",
+    "arena": "`12K`",
     "max_flash": "`32K`",
     "max_arena": "`16K`",
     "max_macs": "`3M`",

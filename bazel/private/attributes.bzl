@@ -6,6 +6,7 @@ load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 # Options whose values are passed as they are, with the value that stands for "not given"; embed is always given.
 OPTIONS = {
     "align": 16,
+    "arena": "",
     "dense_scales": "channel",
     "embed": "",
     "io_type": "auto",
@@ -68,6 +69,10 @@ _VALUES = {
     "align": attr.int(
         doc = "Alignment of the data in bytes, a power of two from 16 to 4096; default: 16.",
         default = 16,
+    ),
+    "arena": attr.string(
+        doc = """Bytes of arena that tflm_arena_used() reported on a device, with K or M for 1024s: emitted in place of
+what is worked out.""",
     ),
     "dense_scales": attr.string(
         doc = """Scales of the weights of dense layers where a model is quantized: one for each output channel, or, for
@@ -153,9 +158,10 @@ stays the same, which is proven on TFLM; one of auto (default), off.""",
 name.""",
     ),
     "target": attr.string(
-        doc = """Processor that the arena's size is computed for; host: it is measured here, with reference kernels; one
-of host (default), cortex-m0, cortex-m0plus, cortex-m1, cortex-m3, cortex-m4, cortex-m7, cortex-m23, cortex-m33,
-cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4, riscv32.""",
+        doc = """Processor that the arena's size is computed for; host: it is measured here, with reference kernels;
+any32: the most that a chip of 32 bits needs; one of host (default), cortex-m0, cortex-m0plus, cortex-m1, cortex-m3,
+cortex-m4, cortex-m7, cortex-m23, cortex-m33, cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4,
+riscv32, any32.""",
         default = "host",
         values = [
             "host",
@@ -175,6 +181,7 @@ cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4, riscv3
             "esp32s3",
             "esp32p4",
             "riscv32",
+            "any32",
         ],
     ),
     "unsafe_deserialize": attr.bool(

@@ -108,6 +108,7 @@ function(_tflm_build_add_model function name arguments)
     SHRINK
     TARGET
     KERNELS
+    ARENA
     EMBED
     SYMBOL
     SECTION

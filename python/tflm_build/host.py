@@ -138,7 +138,7 @@ def _allocate(runtime: Any, data: bytes, arena_size: int) -> Any:
         runtime.Interpreter.from_bytes(data, arena_size=MAX_ARENA_SIZE)
         larger_helps = True
     if larger_helps:
-        msg = f"the arena is too small for the model; got {arena_size} bytes; pass a larger one"
+        msg = f"the arena is too small for the model; got {arena_size} bytes; pass a larger one, or build for this host"
         raise RequestError(ARENA_TOO_SMALL, msg)
     msg = f"TFLM cannot run the model; got {reason}"
     raise RequestError(FAILED, msg)

@@ -18,8 +18,10 @@ EMBEDDINGS = ("auto", "array", "incbin")
 TARGETS = (
     "host", "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m23",
     "cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85", "esp32", "esp32s3", "esp32p4", "riscv32",
+    "any32",
 )  # fmt: skip
 KERNELS = ("auto", "reference", "cmsis-nn", "esp-nn")
+_ARENAS = range(1 << 10, (1 << 30) + 1)  # bytes: the smallest models need more
 
 # Of C23 and C++23: a model's name becomes a symbol in both.
 C_KEYWORDS = frozenset(
@@ -138,12 +140,18 @@ class Options:
         choices=("auto", "off"),
     )
     target: str = _option(
-        "processor that the arena's size is computed for; host: it is measured here, with reference kernels",
+        "processor that the arena's size is computed for; host: it is measured here, with reference kernels; any32: "
+        "the most that a chip of 32 bits needs",
         default="host",
         choices=TARGETS,
     )
     kernels: str = _option(
         "kernels of the TFLM on the `TARGET`; auto: those that ask for most memory", default="auto", choices=KERNELS
+    )
+    arena: str | None = _option(
+        "bytes of arena that tflm_arena_used() reported on a device, with K or M for 1024s: emitted in place of what "
+        "is worked out",
+        "SIZE",
     )
     embed: str = _option(
         "how the data gets into the program: as a C array, or by the assembler's .incbin, which compiles in no time; "
@@ -195,8 +203,8 @@ class Options:
             raise TflmBuildError(msg)
         self._check_weight_type()
         libraries = ["auto", "reference"]
-        libraries += ["cmsis-nn"] if self.target.startswith("cortex") else []
-        libraries += ["esp-nn"] if self.target.startswith("esp") else []
+        libraries += ["cmsis-nn"] if self.target.startswith(("cortex", "any")) else []
+        libraries += ["esp-nn"] if self.target.startswith(("esp", "any")) else []
         if self.kernels not in libraries:
             msg = (
                 f"`KERNELS` got '{self.kernels}'; allowed for `TARGET` {self.target}: {', '.join(libraries)}; leave "
@@ -209,6 +217,10 @@ class Options:
         self._check_limit("min_sqnr", float("inf"))
         for budget in ("max_flash", "max_arena", "max_macs"):
             self.budget(budget)
+        arena = self.budget("arena")
+        if arena is not None and arena not in _ARENAS:
+            msg = f"`ARENA` got '{self.arena}'; allowed: 1K to 1024M, as a device reported it"
+            raise TflmBuildError(msg)
         if self.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$,]{1,255}", self.section):
             msg = f"`SECTION` got '{self.section}'; allowed: letters, digits and _ . $ ,; such as .flash_models"
             raise TflmBuildError(msg)

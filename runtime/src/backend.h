@@ -21,6 +21,9 @@ extern "C" {
 /** Start the model. On any status but TFLM_OK nothing may stay held: tflm_backend_close() does not follow. */
 tflm_status tflm_backend_open(tflm_session *session);
 
+/** Return the bytes that an arena of the model must have here. */
+size_t tflm_backend_arena_used(const tflm_session *session);
+
 /** Return where input `index` lies in the arena; the same for as long as the session is open. */
 void *tflm_backend_input(const tflm_session *session, size_t index);
 

@@ -55,7 +55,7 @@ const char *tflm_status_text(tflm_status status) {
     case TFLM_CORRUPT_DATA:
       return "The model's data differ from the CRC-32 in its descriptor";
     case TFLM_ARENA_TOO_SMALL:
-      return "The arena is too small for the model";
+      return "The arena is too small for the model here; TARGET and KERNELS of the build decide its size";
     case TFLM_NOT_OPEN:
       return "The session is not open, or another one was opened in its arena";
     case TFLM_BACKEND_UNAVAILABLE:

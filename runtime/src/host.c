@@ -28,6 +28,11 @@ tflm_status tflm_backend_open(tflm_session *session) {
   return TFLM_BACKEND_UNAVAILABLE;
 }
 
+size_t tflm_backend_arena_used(const tflm_session *session) {
+  (void)session;
+  return 0;
+}
+
 void *tflm_backend_input(const tflm_session *session, size_t index) {
   (void)session, (void)index;
   return NULL;
@@ -218,6 +223,9 @@ tflm_status tflm_backend_reset(tflm_session *session) {
   if (status != TFLM_OK) tflm_helper_end(session);
   return status;
 }
+
+/* The arena that TFLM works in is the helper's, and has the size that the build found. */
+size_t tflm_backend_arena_used(const tflm_session *session) { return session->model->arena_size; }
 
 void tflm_backend_close(tflm_session *session) { tflm_helper_end(session); }
 

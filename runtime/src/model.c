@@ -45,6 +45,8 @@ tflm_status tflm_open(tflm_session *session, const tflm_model *model, void *aren
   return settle(session, tflm_backend_open(session));
 }
 
+size_t tflm_arena_used(const tflm_session *session) { return is_open(session) ? tflm_backend_arena_used(session) : 0; }
+
 void *tflm_input(const tflm_session *session, size_t index) {
   if (!is_open(session) || index >= session->model->input_count) return NULL;
   return tflm_backend_input(session, index);

@@ -3,29 +3,29 @@
  * The native backend: TensorFlow Lite for Microcontrollers (TFLM), linked into the program. C++17, without heap,
  * exceptions or RTTI.
  *
- * Behind its mark an arena begins with the interpreter itself, both in at most TFLM_INTERPRETER_SIZE bytes; TFLM
- * allocates from the rest, resource variables too. So a session holds nothing outside of its arena, and as many can be
- * open as there are arenas. `pointer` of the session is the interpreter. The ops come from the descriptor's
- * op_resolver; all sessions of a model share them.
+ * Behind its mark an arena begins with the interpreter itself, and with what allocates from the rest of it, resource
+ * variables too. So a session holds nothing outside of its arena, and as many can be open as there are arenas.
+ * `pointer` of the session is the interpreter. The ops come from the descriptor's op_resolver; all sessions of a model
+ * share them.
  *
  * Why a model is refused goes to TFLM's own log, MicroPrintf(), which TF_LITE_STRIP_ERROR_STRINGS removes.
  */
+#include <csetjmp>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <type_traits>
 
 #include "backend.h"
+#include "tensorflow/lite/micro/arena_allocator/single_arena_buffer_allocator.h"
+#include "tensorflow/lite/micro/memory_planner/greedy_memory_planner.h"
 #include "tensorflow/lite/micro/micro_allocator.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
+#include "tensorflow/lite/micro/micro_log.h"
 #include "tensorflow/lite/micro/micro_op_resolver.h"
 #include "tensorflow/lite/micro/micro_resource_variable.h"
 #include "tensorflow/lite/schema/schema_generated.h"
-#if __has_include("tensorflow/lite/micro/micro_log.h")
-#include "tensorflow/lite/micro/micro_log.h"
-#else
-#define MicroPrintf(...)  // TFLM of before 2022
-#endif
 
 // TFLM's classes moved from `tflite` to `tflite::micro`; with both in sight, either layout compiles.
 namespace tflite {
@@ -36,28 +36,116 @@ using namespace tflite::micro;
 
 namespace {
 
+constexpr std::size_t aligned(std::size_t size) {
+  return (size + TFLM_ALIGNMENT - 1) / TFLM_ALIGNMENT * TFLM_ALIGNMENT;
+}
+
+// TFLM's allocator, which leaves for where the model is started as soon as the arena is full: TFLM itself writes
+// through many of the null pointers that it would get. It also counts what an arena must have. Nothing in TFLM has a
+// destructor to run while it allocates.
+class Memory final : public SingleArenaBufferAllocator {
+ public:
+  Memory(std::uint8_t *start, std::size_t size) : SingleArenaBufferAllocator(start, size), reach_(start) {}
+
+  // Bytes that all of the model's allocations need together, wherever the arena ends.
+  std::size_t needed() const { return needed_; }
+
+  // Whether TFLM gave up while it planned, which it does in what the arena has left.
+  bool planning() const { return planning_; }
+
+  MicroMemoryPlanner *make_planner() {
+    std::uint8_t *const place = AllocatePersistentBuffer(sizeof(GreedyMemoryPlanner), alignof(GreedyMemoryPlanner));
+    return planner_ = new (place) GreedyMemoryPlanner;
+  }
+
+  // Where to leave for; null: return as TFLM's own allocator does.
+  void leave_for(std::jmp_buf *full) { full_ = full; }
+
+  std::uint8_t *AllocatePersistentBuffer(std::size_t size, std::size_t alignment) override {
+    std::uint8_t *const buffer = SingleArenaBufferAllocator::AllocatePersistentBuffer(size, alignment);
+    // TFLM does not look whether what stays is laid over what is only looked at.
+    if (buffer == nullptr || buffer < reach_) leave();
+    note(reach_);
+    return buffer;
+  }
+
+  std::uint8_t *AllocateTemp(std::size_t size, std::size_t alignment) override {
+    std::uint8_t *const buffer = SingleArenaBufferAllocator::AllocateTemp(size, alignment);
+    if (buffer == nullptr) leave();
+    if (planning_) {
+      reach_ = buffer;  // what of it the planner needs is known once it has planned
+    } else {
+      note(buffer + size);
+    }
+    return buffer;
+  }
+
+  std::uint8_t *AllocateResizableBuffer(std::size_t size, std::size_t alignment) override {
+    std::uint8_t *const buffer = SingleArenaBufferAllocator::AllocateResizableBuffer(size, alignment);
+    if (buffer == nullptr) leave();
+    note(buffer + size);
+    return buffer;
+  }
+
+  TfLiteStatus ResizeBuffer(std::uint8_t *buffer, std::size_t size, std::size_t alignment) override {
+    if (SingleArenaBufferAllocator::ResizeBuffer(buffer, size, alignment) != kTfLiteOk) leave();
+    note(buffer + size);
+    return kTfLiteOk;
+  }
+
+  TfLiteStatus ReserveNonPersistentOverlayMemory(std::size_t size, std::size_t alignment) override {
+    if (SingleArenaBufferAllocator::ReserveNonPersistentOverlayMemory(size, alignment) != kTfLiteOk) leave();
+    note(GetOverlayMemoryAddress() + size);
+    return kTfLiteOk;
+  }
+
+  TfLiteStatus ResetTempAllocations() override {
+    if (planning_) {
+      note(reach_ + static_cast<std::size_t>(planner_->GetBufferCount()) * GreedyMemoryPlanner::per_buffer_size());
+    }
+    planning_ = false;
+    reach_ = head();
+    return SingleArenaBufferAllocator::ResetTempAllocations();
+  }
+
+  // Only asked for what is left for planning, all of which is then allocated.
+  std::size_t GetAvailableMemory(std::size_t alignment) const override {
+    planning_ = true;
+    return SingleArenaBufferAllocator::GetAvailableMemory(alignment);
+  }
+
+  void operator delete(void *) {}  // for the destructor, which nothing calls
+
+ private:
+  void leave() {
+    if (full_ != nullptr) std::longjmp(*full_, 1);
+  }
+
+  void note(std::uint8_t *reach) {
+    reach_ = reach;
+    const std::size_t bytes = static_cast<std::size_t>(reach - GetOverlayMemoryAddress()) + GetPersistentUsedBytes();
+    if (bytes > needed_) needed_ = bytes;
+  }
+
+  mutable bool planning_ = false;
+  std::uint8_t *reach_;  // where ends what is planned, or only looked at
+  GreedyMemoryPlanner *planner_ = nullptr;
+  std::jmp_buf *full_ = nullptr;
+  std::size_t needed_ = 0;
+};
+
+constexpr std::size_t kMemoryPlace = TFLM_MARK_SIZE + aligned(sizeof(MicroInterpreter));
+constexpr std::size_t kInterpreterSize = kMemoryPlace + aligned(sizeof(Memory));
+
 // What the interpreter itself leaves of TFLM_INTERPRETER_SIZE goes to TFLM: its structures differ in size from version
-// to version too.
-constexpr std::size_t kInterpreterSize =
-    TFLM_MARK_SIZE + (sizeof(MicroInterpreter) + TFLM_ALIGNMENT - 1) / TFLM_ALIGNMENT * TFLM_ALIGNMENT;
-static_assert(kInterpreterSize <= TFLM_INTERPRETER_SIZE, "arenas have no room for this TFLM's interpreter");
-static_assert(alignof(MicroInterpreter) <= TFLM_ALIGNMENT, "an arena is not aligned for this TFLM's interpreter");
+// to version too. An allocator of TFLM's own is counted among these.
+static_assert(kInterpreterSize <= TFLM_INTERPRETER_SIZE + sizeof(SingleArenaBufferAllocator),
+              "arenas have no room for this TFLM's interpreter");
+static_assert(alignof(MicroInterpreter) <= TFLM_ALIGNMENT && alignof(Memory) <= TFLM_ALIGNMENT,
+              "an arena is not aligned for this TFLM's interpreter");
 
 constexpr std::size_t kSmallestFlatbuffer = 8;  // the offset of its root, and the identifier
 constexpr unsigned kSchemaVersion = 3;
-
-// TFLM writes its first objects without asking whether the arena holds them: 456 bytes on a 64-bit host.
-constexpr std::size_t kFirstObjects = 64 * sizeof(void *);
-
-// In most arenas that are too small for a model, TFLM does not fail but writes through null pointers. So a 64-bit
-// target has to bring what was measured on one. A 32-bit target needs less, but more than half: its pointers take half
-// as much, data the same.
-constexpr std::size_t kShareOfMeasured = sizeof(void *) >= 8 ? 1 : 2;
-
-bool arena_is_hopeless(const tflm_session *session) {
-  return session->arena_size < kInterpreterSize + kFirstObjects ||
-         session->arena_size < session->model->arena_size / kShareOfMeasured;
-}
 
 bool data_is_a_model(const tflm_model *model) {
   return model->data_size >= kSmallestFlatbuffer && ModelBufferHasIdentifier(model->data) &&
@@ -67,6 +155,8 @@ bool data_is_a_model(const tflm_model *model) {
 MicroInterpreter *interpreter_of(const tflm_session *session) {
   return static_cast<MicroInterpreter *>(session->pointer);
 }
+
+Memory *memory_of(const tflm_session *session) { return reinterpret_cast<Memory *>(session->arena + kMemoryPlace); }
 
 // C++ must not load a value that an enumeration does not have, and a descriptor or a tensor may hold any.
 template <typename Enumeration>
@@ -127,12 +217,10 @@ bool tensors_are_described(MicroInterpreter *interpreter, const tflm_model *mode
   return true;
 }
 
-// Starts the model in its arena. TFLM_BACKEND_FAILED: it was refused, or the arena is too small for it.
-tflm_status start(tflm_session *session, const MicroOpResolver &resolver) {
+tflm_status allocate(tflm_session *session, const MicroOpResolver &resolver) {
   const tflm_model *const model = session->model;
-  auto *const allocator =
-      MicroAllocator::Create(session->arena + kInterpreterSize, session->arena_size - kInterpreterSize);
-  if (allocator == nullptr) return TFLM_BACKEND_FAILED;
+  Memory *const memory = memory_of(session);
+  MicroAllocator *const allocator = MicroAllocator::Create(memory, memory->make_planner());
   MicroResourceVariables *variables = nullptr;
   if (model->variable_count > 0) {
     variables = MicroResourceVariables::Create(allocator, static_cast<int>(model->variable_count));
@@ -140,9 +228,33 @@ tflm_status start(tflm_session *session, const MicroOpResolver &resolver) {
   auto *const interpreter =
       new (session->arena + TFLM_MARK_SIZE) MicroInterpreter(GetModel(model->data), resolver, allocator, variables);
   // Not destroyed: the destructor goes through all ops, and some may not have been set up. It would free nothing.
-  if (interpreter->AllocateTensors() != kTfLiteOk) return TFLM_BACKEND_FAILED;
+  if (interpreter->AllocateTensors() != kTfLiteOk) {
+    return memory->planning() ? TFLM_ARENA_TOO_SMALL : TFLM_BACKEND_FAILED;
+  }
+  memory->leave_for(nullptr);
   session->pointer = interpreter;
   return TFLM_OK;
+}
+
+tflm_status allocate_or_leave(tflm_session *session, const MicroOpResolver &resolver) {
+  if (session->arena_size < kInterpreterSize) return TFLM_ARENA_TOO_SMALL;
+  std::jmp_buf full;
+  if (setjmp(full) != 0) return TFLM_ARENA_TOO_SMALL;
+  const std::size_t size = (session->arena_size - kInterpreterSize) / TFLM_ALIGNMENT * TFLM_ALIGNMENT;
+  Memory *const memory = new (memory_of(session)) Memory(session->arena + kInterpreterSize, size);
+  memory->leave_for(&full);
+  return allocate(session, resolver);
+}
+
+// Starts the model in its arena.
+tflm_status start(tflm_session *session, const MicroOpResolver &resolver) {
+  const tflm_status status = allocate_or_leave(session, resolver);
+  if (status == TFLM_ARENA_TOO_SMALL) {
+    MicroPrintf("tflm-build: %s: the arena is too small; got %d bytes, built for %d; %s", session->model->name,
+                static_cast<int>(session->arena_size), static_cast<int>(session->model->arena_size),
+                "build with TARGET and KERNELS of this chip, or with tflm_arena_used() of a larger arena as ARENA");
+  }
+  return status;
 }
 
 }  // namespace
@@ -153,7 +265,6 @@ tflm_status tflm_backend_open(tflm_session *session) {
     MicroPrintf("tflm-build: %s: no ops; compile %s.c with TFLM_BUILD_NATIVE defined", model->name, model->name);
     return TFLM_BACKEND_UNAVAILABLE;
   }
-  if (arena_is_hopeless(session)) return TFLM_ARENA_TOO_SMALL;
   if (!data_is_a_model(model)) {
     MicroPrintf("tflm-build: %s: the data are not a TensorFlow Lite model of version 3", model->name);
     return TFLM_BACKEND_FAILED;
@@ -162,11 +273,7 @@ tflm_status tflm_backend_open(tflm_session *session) {
   if (resolver == nullptr) return TFLM_BACKEND_FAILED;  // TFLM has said which op it does not take
 
   const tflm_status started = start(session, *resolver);
-  if (started != TFLM_OK) {
-    MicroPrintf("tflm-build: %s: not started in %d bytes of arena; if TFLM lacks memory or buffers, pass more",
-                model->name, static_cast<int>(session->arena_size));
-    return session->arena_size < model->arena_size ? TFLM_ARENA_TOO_SMALL : started;
-  }
+  if (started != TFLM_OK) return started;
   if (!tensors_are_described(interpreter_of(session), model)) {
     MicroPrintf("tflm-build: %s: TFLM's tensors are not those of the descriptor; is TFLM compiled with the same %s?",
                 model->name, "TF_LITE_STATIC_MEMORY");
@@ -174,6 +281,10 @@ tflm_status tflm_backend_open(tflm_session *session) {
     return TFLM_BACKEND_FAILED;
   }
   return TFLM_OK;
+}
+
+std::size_t tflm_backend_arena_used(const tflm_session *session) {
+  return kInterpreterSize + aligned(memory_of(session)->needed());
 }
 
 void *tflm_backend_input(const tflm_session *session, std::size_t index) {

@@ -58,9 +58,9 @@ def test_no_place_that_makes_an_error_is_overlooked() -> None:
     "--… needs --target, such as cortex-m4@80MHz",
     "EMBED incbin needs an assembler that has .incbin; got …, which has none; leave EMBED out, or pass EMBED array",
     "calibration got both calibration and calibration_random; pass one of them",
-    "The arena is too small for the model",
+    "The arena is too small for the model here; TARGET and KERNELS of the build decide its size",
     "host backend: …: …; set TFLM_BUILD_PYTHON in the environment to a Python that has tflm-build[host]",
-    "the arena is too small for the model; got … bytes; pass a larger one",
+    "the arena is too small for the model; got … bytes; pass a larger one, or build for this host",
     "…: no golden vectors; generate them with at least one",
 ])  # fmt: skip
 def test_the_collector_reads_every_language(message: str) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arena as computed: equal to what TFLM needs, for a model of every op and of every kind."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -256,7 +257,7 @@ def test_each_target_computes_every_model() -> None:
         host = compute_arena(model, HOST).bytes
         assert host
         for target in map(targets().__getitem__, "cortex-m0 cortex-m4 cortex-m55 esp32s3 esp32p4 riscv32".split()):
-            needs = [compute_arena(model, layout).bytes or 0 for layout in target.layouts.values()]
+            needs = [compute_arena(model, layout).bytes or 0 for (layout,) in target.layouts.values()]
             assert 0 < needs[0] <= host, (name, target.name)
             assert needs[0] <= needs[-1] or name.startswith("TRANSPOSE_CONV int8"), (name, target.name)
             assert arena_on(model, target, [*target.layouts][-1]).bytes == needs[-1]
@@ -291,7 +292,7 @@ def test_what_is_emitted_is_what_the_target_needs(tflm_build: Run, tmp_path: Pat
         assert f"#define M_ARENA_SIZE {sizes[target]}u" in header
         assert (f"Computed for {target} with {library} kernels" in header) == (basis != "measured")
         assert (f"; computed for {target} with {library} kernels\n" in result.stdout) == (basis != "measured")
-        assert ("sizeof(void *) == 4" in (out / "m_ops.cc").read_text()) == (basis != "measured")
+        assert set(re.findall(r"#define M_ARENA_SIZE (\d+)u", header)) == {str(sizes[target]), str(arena["host_size"])}
     assert sizes["cortex-m4"] < sizes["cortex-m55"]
     assert sizes["cortex-m4"] < sizes["host"]
     arguments = ["--name", "m", "--src", source, "--plan", "off", "--shrink", "off"]
@@ -311,3 +312,34 @@ def test_what_is_emitted_is_what_the_target_needs(tflm_build: Run, tmp_path: Pat
     assert result.returncode == 0, result.stderr
     result = tflm_build("convert", *arguments, "--target", "cortex-m55", "--out-dir", tmp_path)
     assert f"--max-arena is exceeded: got {sizes['cortex-m55']:,} B of arena" in result.stderr
+
+
+def test_a_chip_that_is_not_known_gets_the_most(tflm_build: Run, tmp_path: Path) -> None:
+    source = tmp_path / "cnn.tflite"
+    source.write_bytes(MODELS["cnn"]())
+    arguments = ["--name", "m", "--src", source, "--target", "any32", "--out-dir", tmp_path / "out"]
+    result = tflm_build("convert", *arguments)
+    assert result.returncode == 0, result.stderr
+    words = "the most that a chip of 32 bits needs with any kernels; TARGET and KERNELS say which it is"
+    assert f"; {words}\n" in result.stdout
+    arena = read_manifest(tmp_path / "out")["arena"]
+    assert (arena["basis"], arena["target"]) == ("bound", "any32")
+    assert arena["size"] == max(each["size"] for each in arena["targets"])
+
+
+def test_what_a_device_reported_is_emitted(tflm_build: Run, tmp_path: Path) -> None:
+    source = tmp_path / "cnn.tflite"
+    source.write_bytes(MODELS["cnn"]())
+    arguments = ["--name", "m", "--src", source, "--target", "cortex-m55", "--out-dir", tmp_path / "out"]
+    result = tflm_build("convert", *arguments, "--arena", "5008")
+    assert result.returncode == 0, result.stderr
+    assert "; as ARENA has it, which a device reported\n" in result.stdout
+    arena = read_manifest(tmp_path / "out")["arena"]
+    assert (arena["basis"], arena["size"], arena["target"]) == ("device", 5008, "cortex-m55")
+    header = (tmp_path / "out" / "m.h").read_text()
+    assert "#define M_ARENA_SIZE 5008u" in header
+    assert "As ARENA has it, which a device reported. */" in header
+    result = tflm_build("convert", *arguments, "--arena", "5K", "--max-arena", "5119")
+    assert "--max-arena is exceeded: got 5,120 B of arena" in result.stderr
+    result = tflm_build("convert", *arguments, "--arena", "12")
+    assert "--arena got '12'; allowed: 1K to 1024M, as a device reported it" in result.stderr

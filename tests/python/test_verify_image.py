@@ -252,7 +252,10 @@ def change(folder: Path, edit: Callable[[Any], None]) -> Path:
         (lambda manifest: manifest["model"].update(sha256="0" * 64), "contradicts itself on the SHA-256"),
         (lambda manifest: manifest["model"].update(bytes=1000), "has 1,552 by .*; hello_world.json says 1,000 B"),
         (lambda manifest: manifest["options"].update(align=4096), "allowed: a multiple of 4096;"),
-        (lambda manifest: manifest["arena"].update(size=16), "hello_world_model states .* hello_world.json .* 16 B"),
+        (
+            lambda manifest: manifest["arena"].update(size=16, host_size=32),
+            "hello_world_model states .* hello_world.json .* 16 B",
+        ),
     ],
 )
 def test_a_wrong_manifest(

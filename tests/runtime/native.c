@@ -76,12 +76,28 @@ static void inside(void) {
   expect_untouched(mine + size, sizeof arena - MARGIN - size);
 }
 
-/* Where TFLM itself would write through null pointers. The mark at the arena's start goes in any case. */
+/* In as much as the model needs it opens, in less it does not, and nothing is written behind the arena. */
 static void too_small(void) {
-  for (size_t size = 0; size < dense_model.arena_size; size += 8) {
-    memset(arena, 0xA5, sizeof arena);
-    EXPECT_STATUS(tflm_open(&session, &dense_model, arena, size, 0), TFLM_ARENA_TOO_SMALL);
-    for (size_t i = size < TFLM_ALIGNMENT ? 0 : TFLM_ALIGNMENT; i < sizeof arena; ++i) EXPECT(arena[i] == 0xA5);
+  const tflm_model *const models[] = {&dense_model,   &pair_model, &bottleneck_model,
+                                      &outside_model, &wide_model, &counter_model};
+  for (size_t i = 0; i < sizeof models / sizeof *models; ++i) {
+    open_in(&session, models[i], arena);
+    const size_t used = tflm_arena_used(&session);
+    EXPECT(used > TFLM_ALIGNMENT && used <= models[i]->arena_size && used % TFLM_ALIGNMENT == 0);
+    EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+    EXPECT(tflm_arena_used(&session) == 0);
+    for (size_t size = 0; size < used; size += 8) {
+      memset(arena, 0xC3, sizeof arena);
+      EXPECT_STATUS(tflm_open(&session, models[i], arena, size, 0), TFLM_ARENA_TOO_SMALL);
+      expect_untouched(arena + size, sizeof arena - size);
+    }
+    memset(arena, 0xC3, sizeof arena);
+    EXPECT_STATUS(tflm_open(&session, models[i], arena, used, 0), TFLM_OK);
+    EXPECT(tflm_arena_used(&session) == used);
+    EXPECT_STATUS(tflm_reset(&session), TFLM_OK);
+    EXPECT(tflm_arena_used(&session) == used);
+    EXPECT_STATUS(tflm_close(&session), TFLM_OK);
+    expect_untouched(arena + used, sizeof arena - used);
   }
 }
 

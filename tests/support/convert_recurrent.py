@@ -97,9 +97,10 @@ def main(folder: Path) -> None:
         for quantize in types:
             globals()["MODEL"] = model
             request = {
-                "kind": "function", "path": f"{source}:model", "quantize": quantize, "io_type": "auto", "dense_scales": "channel",
-                "unsafe_deserialize": False, "spell": True, "fit": False, "CALIBRATION.fields": ["x.npz", "", 0, []],
-                "CALIBRATION.names": list(arrays), "CALIBRATION.arrays": list(arrays.values()),
+                "kind": "function", "path": f"{source}:model", "quantize": quantize, "io_type": "auto",
+                "dense_scales": "channel", "unsafe_deserialize": False, "spell": True, "fit": False,
+                "CALIBRATION.fields": ["x.npz", "", 0, []], "CALIBRATION.names": list(arrays),
+                "CALIBRATION.arrays": list(arrays.values()),
             }  # fmt: skip
             answer = run(request)
             (folder / f"{name}-{quantize}.tflite").write_bytes(answer["flatbuffer"])

@@ -10,10 +10,11 @@ from tflm_build.arena.layout import HOST, Layout
 from tflm_build.arena.replay import ComputedArena, compute_arena
 from tflm_build.model.model import Model
 
-__all__ = ["HOST_TARGET", "REFERENCE", "OnTarget", "Target", "arena_on", "arenas_by_target", "targets"]
+__all__ = ["ANY_TARGET", "HOST_TARGET", "REFERENCE", "OnTarget", "Target", "arena_on", "arenas_by_target", "targets"]
 
 REFERENCE: Final = "reference"
 HOST_TARGET: Final = "host"
+ANY_TARGET: Final = "any32"
 
 _KINDS: Final = ("cortex-m0", "cortex-m4", "cortex-m55", "esp32s3", "esp32p4", "riscv32")
 """Targets that differ in what they need: all others need as much as one of them, or nearly."""
@@ -25,11 +26,12 @@ class Target:
 
     Attributes:
         name: as users name it.
-        layouts: what decides the sizes, by library of kernels; the reference kernels are first.
+        layouts: what decides the sizes, by library of kernels; the reference kernels are first. Where there are several
+            of a library, the largest size counts.
     """
 
     name: str
-    layouts: dict[str, Layout]
+    layouts: dict[str, tuple[Layout, ...]]
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,19 @@ class OnTarget:
 def targets() -> dict[str, Target]:
     """Return the targets, by name."""
     table = resources.files("tflm_build.arena").joinpath("targets.tsv").read_text("utf-8")
-    found = {HOST_TARGET: Target(HOST_TARGET, {REFERENCE: HOST})}
+    found = {HOST_TARGET: Target(HOST_TARGET, {REFERENCE: (HOST,)})}
     for name, enumeration, library, extension in (
         line.split("\t") for line in table.splitlines() if not line.startswith("#")
     ):
-        layouts = {REFERENCE: Layout(4, int(enumeration))}
+        layouts: dict[str, tuple[Layout, ...]] = {REFERENCE: (Layout(4, int(enumeration)),)}
         if library != "-":
-            layouts[library] = Layout(4, int(enumeration), frozenset({library, extension}))
+            layouts[library] = (Layout(4, int(enumeration), frozenset({library, extension})),)
         found[name] = Target(name, layouts)
-    return found
+    together: dict[str, tuple[Layout, ...]] = {}
+    for kind in _KINDS:
+        for library, several in found[kind].layouts.items():
+            together[library] = (*together.get(library, ()), *several)
+    return found | {ANY_TARGET: Target(ANY_TARGET, together)}
 
 
 def arena_on(model: Model, target: Target, kernels: str) -> ComputedArena:
@@ -70,11 +76,11 @@ def arena_on(model: Model, target: Target, kernels: str) -> ComputedArena:
         target: the processor.
         kernels: the library.
     """
-    return compute_arena(model, target.layouts[kernels])
+    return max((compute_arena(model, layout) for layout in target.layouts[kernels]), key=lambda arena: arena.bytes or 0)
 
 
 def arenas_by_target(model: Model) -> tuple[OnTarget, ...]:
     """Return what a canonical model needs on several kinds of chips; nothing where an op has no rule."""
-    rows = ((name, kernels, layout) for name in _KINDS for kernels, layout in targets()[name].layouts.items())
-    needs = ((name, kernels, compute_arena(model, layout).bytes) for name, kernels, layout in rows)
+    rows = ((name, kernels) for name in _KINDS for kernels in targets()[name].layouts)
+    needs = ((name, kernels, arena_on(model, targets()[name], kernels).bytes) for name, kernels in rows)
     return tuple(OnTarget(name, kernels, size) for name, kernels, size in needs if size is not None)

@@ -89,7 +89,12 @@ def _header(shipment: Shipment) -> str:
         crc32=f"{shipment.crc32:08X}",
         data_size=len(shipment.flatbuffer),
         align=shipment.align,
-        arena=shipment.arranged.need.size,
+        sizes=_fill(
+            shipment,
+            "arena_here.h" if shipment.arranged.need.here else "arena_there.h",
+            arena=shipment.arranged.need.size,
+            host=shipment.arranged.measured.arena_size,
+        ).rstrip("\n"),
         smallest=shipment.arranged.need.smallest,
         basis=_basis(shipment),
         interpreter=INTERPRETER_SIZE,
@@ -111,7 +116,7 @@ def _basis(shipment: Shipment) -> str:
     """Say in the header where the arena's size comes from."""
     need = shipment.arranged.need
     file = "arena_measured.h" if need.basis == "measured" else "arena_computed.h"
-    return _fill(shipment, file, note=need.note.capitalize()).rstrip("\n")
+    return _fill(shipment, file, note=need.note[:1].upper() + need.note[1:]).rstrip("\n")
 
 
 def _tensor(shipment: Shipment, kind: str, index: int, tensor: Tensor) -> str:
@@ -182,7 +187,6 @@ def _ops(shipment: Shipment) -> str:
     headers = sorted({kernel.header for kernel in kernels} - {""})
     scales = any(used.op == "FULLY_CONNECTED" and used.per_channel for used in shipment.ops)
     guard = _fill(shipment, "ops_per_channel.cc") if scales else ""
-    guard += "" if shipment.arranged.need.basis == "measured" else _fill(shipment, "ops_target.cc")
     return _fill(
         shipment,
         "ops.cc",

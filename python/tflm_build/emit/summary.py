@@ -28,14 +28,12 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     arranged, proof = shipment.arranged, shipment.proof
     flash, before = len(shipment.flatbuffer), converted.bytes_before
     need = arranged.need
-    passing = need.smallest - need.head - need.tail
     basis = f"; {need.note}" if need.note else ""
-    parts = f"{need.head:,} B of activations, {need.tail:,} B kept, {passing:,} B while allocating"
     lines = {
         "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
         "shrink": _shrunk(shipment.shrinkage),
         "weights": _narrowed(shipment.narrowing),
-        "arena": f"{parts}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
+        "arena": f"{_parts(arranged)}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
         "state": shipment.state.words,
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
         "data": _data(converted.calibration),
@@ -88,6 +86,13 @@ def _rewrites(converted: Converted) -> str:
     went, stand = lists
     proof = f"the same answers in {converted.vectors} vectors" if converted.vectors else "each proven for itself"
     return f"{went or 'no op'} became {stand or 'nothing'}; {proof}"
+
+
+def _parts(arranged: PlannedModel) -> str:
+    """Say what the arena is for."""
+    need = arranged.need
+    passing = max(0, need.smallest - need.head - need.tail)
+    return f"{need.head:,} B of activations, {need.tail:,} B kept, {passing:,} B while allocating"
 
 
 def _planned(arranged: PlannedModel) -> str:

@@ -145,8 +145,9 @@ def _check_descriptor(image: Image, manifest: Manifest, model: Embedded) -> Iter
             f"{name} names data at 0x{descriptor.data:08x}; the model lies at 0x{model.address:08x}; link one model of "
             "this name"
         )
-    if (descriptor.data_crc32, descriptor.arena_size) != (manifest.crc32, manifest.arena_size):
+    if descriptor.data_crc32 != manifest.crc32 or descriptor.arena_size not in manifest.arena_sizes:
         yield (
             f"{name} states CRC-32 {descriptor.data_crc32:08x} and an arena of {descriptor.arena_size:,} B; "
-            f"{manifest.path.name} {manifest.crc32:08x} and {manifest.arena_size:,} B; link the files that belong to it"
+            f"{manifest.path.name} {manifest.crc32:08x} and {manifest.arena_sizes[0]:,} B; "
+            "link the files that belong to it"
         )

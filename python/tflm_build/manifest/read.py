@@ -33,7 +33,7 @@ class Manifest:
         symbol: what its C symbols begin with.
         size, sha256, crc32: of the model's bytes.
         align: bytes: what its address is a multiple of.
-        arena_size: what its descriptor has to ask for.
+        arena_sizes: what its descriptor may ask for: as much as the target needs, or a test on the machine that builds.
         sequence: whether the model keeps state, so that its golden vectors are one sequence.
         inputs, outputs: per tensor its element type and shape.
         files: SHA-256 by file name.
@@ -46,7 +46,7 @@ class Manifest:
     sha256: str
     crc32: int
     align: int
-    arena_size: int
+    arena_sizes: tuple[int, ...]
     sequence: bool
     inputs: tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]
     outputs: tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]
@@ -203,7 +203,7 @@ def _manifest(path: Path, content: dict[str, Any]) -> Manifest:
         sha256=str(model["sha256"]),
         crc32=int(model["crc32"], 16),
         align=max(16, int(content["options"]["align"])),
-        arena_size=int(content["arena"]["size"]),
+        arena_sizes=tuple(int(content["arena"][key]) for key in ("size", "host_size") if key in content["arena"]),
         sequence=bool(content.get("state", {}).get("bytes", 0)),  # older manifests have none
         inputs=_tensors(content["inputs"]),
         outputs=_tensors(content["outputs"]),

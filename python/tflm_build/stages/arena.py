@@ -2,9 +2,9 @@
 """Find the smallest arena: measure the model as TFLM plans it, and with a plan of our own where that is smaller."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tflm_build.arena.targets import HOST_TARGET, REFERENCE, OnTarget, arena_on, arenas_by_target, targets
+from tflm_build.arena.targets import ANY_TARGET, HOST_TARGET, REFERENCE, OnTarget, arena_on, arenas_by_target, targets
 from tflm_build.arrays import same_answers
 from tflm_build.model.lifetimes import Block
 from tflm_build.model.model import Model
@@ -25,7 +25,7 @@ class Need:
         head: bytes of it that activations and scratch memory share.
         tail: bytes of it that are kept from allocation on.
         basis: measured, on the host; computed, for a target with reference kernels; bound, for a target with optimized
-            ones, whose versions differ.
+            ones, whose versions differ, or one that is not known; device, where one reported the size.
         target: what it holds for.
         kernels: of the TFLM there.
         note: what else a user should know of where the size comes from; may be empty.
@@ -43,6 +43,11 @@ class Need:
     def size(self) -> int:
         """Bytes that firmware has to hand out."""
         return self.smallest + INTERPRETER_SIZE
+
+    @property
+    def here(self) -> bool:
+        """Whether the target is the machine that builds."""
+        return self.target == HOST_TARGET
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedM
     return PlannedModel(
         model=model,
         measured=best,
-        need=need,
+        need=_reported(options, need),
         planned=planned,
         arena_unplanned=before.smallest,
         lower_bound=None if blocks is None else lower_bound(blocks),
@@ -106,9 +111,7 @@ def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedM
 
 def _need(options: Options, model: Model, measured: Measurement) -> Need:
     """Return what the target needs: as computed, or as measured on the host where it is that, or has an op unknown."""
-    here = Need(
-        measured.smallest_arena, measured.head, measured.tail, "measured", HOST_TARGET, REFERENCE, measured.basis
-    )
+    here = Need(measured.enough, measured.head, measured.tail, "measured", HOST_TARGET, REFERENCE, measured.basis)
     if options.target == HOST_TARGET:
         return here
     target = targets()[options.target]
@@ -116,9 +119,20 @@ def _need(options: Options, model: Model, measured: Measurement) -> Need:
     kernels, arena = max(((name, arena_on(model, target, name)) for name in names), key=lambda pair: pair[1].bytes or 0)
     if arena.bytes is None:
         return here
-    basis = "computed" if kernels == REFERENCE else "bound"
+    basis = "bound" if target.name == ANY_TARGET or kernels != REFERENCE else "computed"
     note = f"computed for {target.name} with {kernels} kernels"
+    if target.name == ANY_TARGET:
+        note = "the most that a chip of 32 bits needs with any kernels; TARGET and KERNELS say which it is"
     return Need(arena.bytes, arena.head, arena.tail, basis, target.name, kernels, note)
+
+
+def _reported(options: Options, need: Need) -> Need:
+    """Return what a device reported, if the user has such a number."""
+    reported = options.budget("arena")
+    if reported is None:
+        return need
+    note = "as ARENA has it, which a device reported"
+    return replace(need, smallest=reported - INTERPRETER_SIZE, basis="device", note=note)
 
 
 def _peak(blocks: Sequence[Block], model: Model) -> tuple[tuple[str, int], ...]:

@@ -67,7 +67,7 @@ typedef enum tflm_status {
   TFLM_INVALID_MODEL,
   /** the model's bytes do not have the CRC-32 that the descriptor states */
   TFLM_CORRUPT_DATA,
-  /** the interpreter could not allocate the model in this arena */
+  /** the model does not fit into this arena; the log says how many bytes there were */
   TFLM_ARENA_TOO_SMALL,
   /** the session was never opened, is closed, is a copy, or another one was opened in its arena */
   TFLM_NOT_OPEN,
@@ -136,7 +136,7 @@ typedef struct tflm_model {
   size_t data_size;
   /** CRC-32 (IEEE 802.3) of the data */
   uint32_t data_crc32;
-  /** bytes that an arena needs on a 64-bit host; a 32-bit target needs less with the same kernels */
+  /** bytes that an arena needs on the target of the build, with the kernels that it was told of */
   size_t arena_size;
   /** `input_count` of them */
   const tflm_tensor *inputs;
@@ -186,11 +186,18 @@ tflm_status tflm_check(const tflm_model *model, unsigned flags);
  * @param session     Filled in; any earlier content is overwritten.
  * @param model       The descriptor, `&<name>_model`; must outlive the session.
  * @param arena       Working memory, aligned to TFLM_ALIGNMENT; must outlive the session.
- * @param arena_size  In bytes; `<NAME>_ARENA_SIZE` is enough.
+ * @param arena_size  In bytes; `<NAME>_ARENA_SIZE` is enough on the target, and with the kernels, of the build.
  * @param flags       0 or TFLM_CHECK_DATA.
  * @return TFLM_OK, or why the session is not open; a session that is not open needs no tflm_close().
  */
 tflm_status tflm_open(tflm_session *session, const tflm_model *model, void *arena, size_t arena_size, unsigned flags);
+
+/**
+ * Return the bytes that an arena of the session's model must have here, a multiple of 16: with as many tflm_open()
+ * succeeds, with fewer it does not. It is what the option ARENA takes. The host backend returns the build's number, for
+ * it sees no TFLM. 0: no open session.
+ */
+size_t tflm_arena_used(const tflm_session *session);
 
 /** Return where input `index` is to be written before tflm_invoke(), or NULL: no open session or no such input. */
 void *tflm_input(const tflm_session *session, size_t index);
