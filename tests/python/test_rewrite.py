@@ -15,6 +15,7 @@ from tflm_build.model.flatbuffer import load, schema, store
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.rewrite import rewrite as rewrite_tree
 from tflm_build.passes.rewrite import spell_for_quantizer
+from tflm_build.passes.steady import put_in_order
 from tflm_build.stages import convert, rewrite
 from tflm_build.stages.rewrite import rewrite_model
 
@@ -175,6 +176,25 @@ def test_a_part_that_nobody_reads_is_not_left_to_the_quantizer(op: str) -> None:
     assert (list(change.before), list(change.after)) == ([op], part * 2)
     inputs = [GENERATOR.normal(size=canonicalize(in_part).graph.inputs[0].shape).astype("f")]
     assert litert_outputs(spelled, inputs)[0].tobytes() == litert_outputs(in_part, inputs)[0].tobytes()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+def test_neighbours_that_only_change_the_type_have_one_order(order: tuple[int, ...]) -> None:
+    """TensorFlow's quantizer puts them, and what they write, in an order that differs from run to run."""
+    tensors = [Tensor("x", (6, 2), "int8", 0.5), Tensor("axis", (), "int32", data=np.array(0, np.int32))]
+    tensors += [Tensor(f"part {place}", (2, 2), "int8", 0.5) for place in range(3)]
+    tensors += [Tensor(f"real {place}", (2, 2), "float32") for place in order]
+    split = Op("SPLIT", "SplitOptions", (1, 0), (2, 3, 4), {"numSplits": 3})
+    operators = [Op("DEQUANTIZE", "DequantizeOptions", (2 + order[place],), (5 + place,)) for place in range(3)]
+    model = flatbuffer(
+        Model("m", tensors, [split, *operators], (0,), tuple(5 + order.index(place) for place in range(3)), 0)
+    )
+    steady = put_in_order(model)
+    (main,) = load(steady).subgraphs
+    assert [[*operator.inputs, *operator.outputs] for operator in main.operators[1:]] == [[2, 5], [3, 6], [4, 7]]
+    assert [main.tensors[place].name for place in main.outputs] == [b"real 0", b"real 1", b"real 2"]
+    assert list(main.outputs) == [5, 6, 7]
+    assert (steady == model) == (order == (0, 1, 2))
 
 
 def test_another_spelling_for_the_quantizer_is_proven() -> None:

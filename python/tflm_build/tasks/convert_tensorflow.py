@@ -17,6 +17,7 @@ from tflm_build.model.flatbuffer import load
 from tflm_build.passes.rescale import rescale
 from tflm_build.passes.rewrite import spell_for_quantizer
 from tflm_build.passes.splice import Place, splice
+from tflm_build.passes.steady import put_in_order
 from tflm_build.source.samples import Bound, Samples, bind, choose, choose_to_fit, describe
 from tflm_build.tasks.call_source import call_source
 from tflm_build.tasks.load_model import Input, Loaded, load_model
@@ -231,7 +232,7 @@ def _convert_function(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return rescale(bytes(converter.convert())), kept[-1] if kept else None
+            return put_in_order(rescale(bytes(converter.convert()))), kept[-1] if kept else None
     except Exception as error:
         told = (line.partition("error: ")[2] for line in str(error).splitlines() if "error: " in line)
         reason = next(told, first_line(error))
