@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from tflm_build.arena.targets import HOST_TARGET
 from tflm_build.arrays import Array
 from tflm_build.emit.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
 from tflm_build.emit.shipment import Shipment
@@ -110,7 +111,7 @@ def _state_words(state: State) -> str:
 def _basis(shipment: Shipment) -> str:
     """Say in the header where the arena's size comes from."""
     need = shipment.arranged.need
-    file = "arena_measured.h" if need.basis == "measured" else "arena_computed.h"
+    file = "arena_host.h" if need.target == HOST_TARGET else "arena_computed.h"
     return _fill(shipment, file, note=need.note.capitalize()).rstrip("\n")
 
 
@@ -182,7 +183,7 @@ def _ops(shipment: Shipment) -> str:
     headers = sorted({kernel.header for kernel in kernels} - {""})
     scales = any(used.op == "FULLY_CONNECTED" and used.per_channel for used in shipment.ops)
     guard = _fill(shipment, "ops_per_channel.cc") if scales else ""
-    guard += "" if shipment.arranged.need.basis == "measured" else _fill(shipment, "ops_target.cc")
+    guard += "" if shipment.arranged.need.target == HOST_TARGET else _fill(shipment, "ops_target.cc")
     return _fill(
         shipment,
         "ops.cc",

@@ -50,10 +50,22 @@ class Measurement:
         return (*self.outputs, *self.further)
 
     @property
+    def on_tflm(self) -> bool:
+        """Whether it was TFLM that answered, and not what stands for it."""
+        return bool(self.versions)
+
+    @property
     def disagrees(self) -> bool:
         """Whether what was computed is not what was measured, nor what TFLM's own checks leave open."""
         size = self.computed.bytes
         return size is not None and not self.computed.floor <= self.smallest_arena <= size
+
+    @property
+    def certain(self) -> int:
+        """Bytes that are enough by more than chance: as computed, where that is right; alike with TFLM and without."""
+        if self.computed.bytes is None or self.disagrees:
+            return self.smallest_arena
+        return self.computed.bytes
 
     @property
     def basis(self) -> str:
