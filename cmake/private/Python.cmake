@@ -19,7 +19,7 @@ endfunction()
 #   TFLM_BUILD_COMMAND     the command line that runs tflm-build
 #   TFLM_BUILD_INCLUDE_DIR the folder of the runtime's headers
 #   TFLM_BUILD_PYTHONPATH  the folder of the package where this is a checkout, else empty
-#   TFLM_BUILD_MISSING     list of packages that the interpreter does not have and compiling may need
+#   TFLM_BUILD_HAS_TENSORFLOW  whether the interpreter has TensorFlow, which all sources but .tflite need
 function(_tflm_build_find_python)
   _tflm_build_root(root)
   _tflm_build_version(version)
@@ -27,7 +27,10 @@ function(_tflm_build_find_python)
   set(checkout "")
   if(EXISTS "${root}/python/tflm_build/__init__.py")
     set(checkout "${root}/python")
-    cmake_path(CONVERT "${checkout};$ENV{PYTHONPATH}" TO_NATIVE_PATH_LIST path NORMALIZE)
+    set(path "${checkout}")
+    if(NOT CMAKE_HOST_WIN32) # where ';' parts paths, as it does CMake's lists
+      cmake_path(CONVERT "${checkout};$ENV{PYTHONPATH}" TO_NATIVE_PATH_LIST path NORMALIZE)
+    endif()
     list(APPEND environment "PYTHONPATH=${path}")
   endif()
 
@@ -36,8 +39,7 @@ function(_tflm_build_find_python)
   string(
     CONCAT script
     "import importlib.util, tflm_build.build\n"
-    "missing = [name for name in ('tensorflow', 'tflite_micro') if importlib.util.find_spec(name) is None]\n"
-    "print('missing', *missing, sep=';')\n"
+    "print('tensorflow', importlib.util.find_spec('tensorflow') is not None)\n"
     "print('version', tflm_build.__version__)"
   )
   set(tried "")
@@ -53,8 +55,11 @@ function(_tflm_build_find_python)
       set(TFLM_BUILD_COMMAND ${environment} "${python}" -m tflm_build CACHE INTERNAL "")
       set(TFLM_BUILD_PYTHONPATH "${checkout}" CACHE INTERNAL "")
       set(TFLM_BUILD_INCLUDE_DIR "${root}/runtime/include" CACHE INTERNAL "")
-      string(REGEX MATCH "missing;?([^\n]*)\n" missing "${output}")
-      set(TFLM_BUILD_MISSING "${CMAKE_MATCH_1}" CACHE INTERNAL "Packages that the Python does not have")
+      set(has_tensorflow OFF)
+      if(output MATCHES "tensorflow True")
+        set(has_tensorflow ON)
+      endif()
+      set(TFLM_BUILD_HAS_TENSORFLOW ${has_tensorflow} CACHE INTERNAL "Whether that Python has TensorFlow")
       return()
     endif()
     string(REGEX MATCH "[^\n]*\n?$" last "${output}")
@@ -65,20 +70,11 @@ function(_tflm_build_find_python)
   _tflm_build_error("find_package" "no Python has tflm_build ${version}; tried: ${tried}${remedy}")
 endfunction()
 
-# Stop if the interpreter lacks a package that compiling a source needs.
+# Stop if the interpreter lacks TensorFlow and compiling a source needs it.
 function(_tflm_build_check_packages name source)
-  set(missing ${TFLM_BUILD_MISSING})
-  if(missing AND source MATCHES "[.]tflite$|[$]<")
-    list(REMOVE_ITEM missing tensorflow)
-  endif()
-  if(missing)
-    set(extras ${missing})
-    list(TRANSFORM extras REPLACE "^tensorflow$" "tensorflow-cpu")
-    list(TRANSFORM extras REPLACE "^tflite_micro$" "host")
-    list(JOIN missing " and " words)
-    list(JOIN extras "," extras)
-    set(remedy "pip install 'tflm-build[${extras}]' there, or set TFLM_BUILD_PYTHON to another Python")
-    _tflm_build_error("${name}" "the Python ${TFLM_BUILD_PYTHON} lacks ${words}; ${remedy}")
+  if(NOT TFLM_BUILD_HAS_TENSORFLOW AND NOT source MATCHES "[.]tflite$|[$]<")
+    set(remedy "pip install 'tflm-build[tensorflow-cpu]' there, or set TFLM_BUILD_PYTHON to another Python")
+    _tflm_build_error("${name}" "the Python ${TFLM_BUILD_PYTHON} lacks tensorflow; ${remedy}")
   endif()
 endfunction()
 
@@ -91,7 +87,11 @@ function(_tflm_build_python_candidates root result)
   set(candidates ${Python3_EXECUTABLE} ${Python_EXECUTABLE})
   # <environment>/lib/python3.x/site-packages/tflm_build, or <environment>/Lib/site-packages/tflm_build on Windows; the
   # last is that of a checkout.
-  foreach(python IN ITEMS ../../../../bin/python3 ../../../Scripts/python.exe .venv/bin/python3)
+  foreach(
+    python
+    IN
+    ITEMS ../../../../bin/python3 ../../../Scripts/python.exe .venv/bin/python3 .venv/Scripts/python.exe
+  )
     cmake_path(ABSOLUTE_PATH python BASE_DIRECTORY "${root}" NORMALIZE)
     if(EXISTS "${python}")
       list(APPEND candidates "${python}")

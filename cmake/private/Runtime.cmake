@@ -47,12 +47,22 @@ function(_tflm_build_runtime backend result)
   endif()
 endfunction()
 
+# Stop where the helper of the host backend cannot run.
+function(_tflm_build_refuse_host name what)
+  if(WIN32)
+    set(remedy "link a TFLM, pass TFLM_PROVIDER none, or build in WSL")
+    _tflm_build_error("${name}" "${what} runs on Linux and macOS; got Windows; ${remedy}")
+  endif()
+endfunction()
+
 # Return the backend of a test: what BACKEND says, or that of the build.
 function(_tflm_build_test_backend name wanted result)
   _tflm_build_find_tflm(chosen)
   set(allowed "" native host)
   if(NOT wanted IN_LIST allowed)
     _tflm_build_error("${name}" "BACKEND got '${wanted}'; allowed: native, host")
+  elseif(wanted STREQUAL "host")
+    _tflm_build_refuse_host("${name}" "BACKEND host")
   elseif(wanted STREQUAL "native" AND NOT chosen STREQUAL "native")
     set(remedy "pass -DTFLM_ROOT=<folder>, or another TFLM_PROVIDER")
     _tflm_build_error("${name}" "BACKEND native needs a TFLM to link; got none; ${remedy}")

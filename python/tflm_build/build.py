@@ -41,6 +41,11 @@ __all__ = ["STAGES", "Result", "build"]
 
 STAGES: Final = 5
 
+_NOT_RUN: Final = (
+    "TFLM itself was not run, for tflite-micro is not installed: the arena is computed, and the golden outputs are "
+    "those of the references that layers are compared with"
+)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -98,6 +103,8 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
         progress.note(note)
     ops = check_ops(graph)
     arranged = plan_arena(options, model, golden)
+    if not arranged.measured.on_tflm:
+        progress.note(_NOT_RUN)
     if arranged.measured.disagrees:
         progress.note(f"the arena's size is {arranged.measured.basis}; please report this model")
 
@@ -185,7 +192,7 @@ def _provenance(
     dense = "" if options.dense_scales == "channel" else f", DENSE_SCALES {options.dense_scales}"
     weights = "" if options.weight_type == "int8" else f", WEIGHT_TYPE {options.weight_type}"
     lines.append(f"  options      QUANTIZE {options.quantize}{weights}, IO_TYPE {options.io_type}{dense}")
-    shown = ("tensorflow", "keras", "tf-keras", "ai-edge-quantizer", "ai-edge-litert", "tflite-micro")
+    shown = ("tensorflow", "keras", "tf-keras", "ai-edge-quantizer", "ai-edge-litert")
     tools = (tool for tool in shown if tool in versions)
     lines.append(f"  with         {', '.join(f'{tool} {versions[tool]}' for tool in tools)}")
     return tuple(lines)

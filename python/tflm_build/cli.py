@@ -2,6 +2,7 @@
 """The command line: options from the table, errors in one line, nothing but results on standard output."""
 
 import os
+import platform
 import re
 import shlex
 import signal
@@ -16,6 +17,7 @@ from tflm_build import __version__
 from tflm_build.command_options import Grouped, complete_file, table_options
 from tflm_build.end_command import one_line_errors, print_error
 from tflm_build.end_with_build import end_with_build
+from tflm_build.errors import TflmBuildError
 from tflm_build.options import Options
 from tflm_build.spelling import CALLER
 
@@ -339,9 +341,21 @@ def run(words: Sequence[str]) -> None:
     _command(args=list(words), prog_name="tflm-build")
 
 
+def _check_machine() -> None:
+    """Refuse the one system that Python runs on and LiteRT does not."""
+    if (sys.platform, platform.machine()) == ("darwin", "x86_64"):
+        msg = (
+            "there is no ai-edge-litert for macOS on Intel; allowed: macOS on Apple silicon with a Python for it, "
+            "Linux, Windows on x64; take one of these, or a container for Linux"
+        )
+        raise TflmBuildError(msg)
+
+
 def main() -> None:
     """Run `tflm-build` as its user called it."""
     end_with_signals()
+    with one_line_errors("this machine", verbose=False):
+        _check_machine()
     if os.environ.get(CALLER) == "cmake":
         end_with_build()
     run(sys.argv[1:])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run one model on TensorFlow Lite for Microcontrollers (TFLM) for the host backend of the C runtime.
 
+Where there is no tflite-micro wheel, `tasks/stand_in.py` answers, and standard error says so.
+
 runtime/src/host_process.c starts this module with a socket as file descriptor 0; the protocol stands in
 runtime/src/host.c. A model may crash the interpreter, so this process serves one session and ends with it.
 """
@@ -111,6 +113,17 @@ def _take_socket() -> socket.socket:
     os.dup2(2, 1)
     os.close(null)
     return connection
+
+
+def _runtime() -> Any:
+    """Return the module that has TFLM's interpreter, or what stands for it."""
+    try:
+        return importlib.import_module("tflite_micro").runtime
+    except ImportError:
+        stand_in = importlib.import_module("tflm_build.tasks.stand_in")
+        note = "LiteRT's reference kernels answer for TFLM, for tflite-micro is not installed"
+        os.write(2, f"tflm-build: note: host backend: {note}\n".encode())
+        return stand_in
 
 
 def _limit_memory(arena_size: int) -> None:
@@ -244,7 +257,7 @@ def main() -> int:
         return 1
     try:
         numpy = importlib.import_module("numpy")
-        runtime = importlib.import_module("tflite_micro").runtime
+        runtime = _runtime()
         fill_memory(PATTERNS[0])  # as on a device, where the arena holds what others left there
     except ImportError:
         _say(f'needs the tflite-micro package in {sys.executable}; got none; pip install "tflm-build[host]"')

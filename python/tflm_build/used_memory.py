@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Give a process memory that looks used: what a system hands out new is zero, what a firmware has is not."""
 
+import contextlib
 import ctypes
+import sys
 from typing import Final
 
 __all__ = ["PATTERNS", "fill_memory"]
@@ -13,5 +15,7 @@ _M_PERTURB: Final = -6  # mallopt(3): fill what malloc() hands out with the comp
 
 
 def fill_memory(pattern: int) -> None:
-    """Have all memory that this process allocates from now on filled with a byte; glibc, which TFLM's wheel needs."""
-    ctypes.CDLL(None).mallopt(_M_PERTURB, ~pattern & 0xFF)
+    """Have all memory that this process allocates from now on filled with a byte, by glibc; TFLM's wheel needs that."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another libc, with which TFLM is not run
+            ctypes.CDLL(None).mallopt(_M_PERTURB, ~pattern & 0xFF)

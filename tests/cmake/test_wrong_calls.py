@@ -35,6 +35,12 @@ CASES = {
     "add_tflm_model(m SRC m.keras)\nadd_tflm_model(m SRC m.keras)": (
         "m: add_tflm_model got a name that another target has: 'm'; choose another"
     ),
+    "set(WIN32 1)\nset(TFLM_PROVIDER host)\nadd_tflm_model(m SRC m.keras)": (
+        "TFLM: TFLM_PROVIDER host runs on Linux and macOS; got Windows; link a TFLM, pass TFLM_PROVIDER none, or"
+    ),
+    "set(WIN32 1)\nadd_tflm_model(m SRC m.keras)\ntflm_add_model_test(m BACKEND host)": (
+        "m: BACKEND host runs on Linux and macOS; got Windows; link a TFLM"
+    ),
     "add_tflm_model(m SRC m.keras EMBED xxd)": "m: EMBED got 'xxd'; allowed: auto, array, incbin",
     "add_tflm_model(m)": "m: add_tflm_model needs SRC; got none; pass SRC <trained model>",
     "tflm_add_model(m)": "m: tflm_add_model needs SRC; got none; pass SRC <trained model>",
@@ -135,21 +141,18 @@ def test_the_callers_variables_do_not_get_in(scenario: Project) -> None:
     assert not any(option in rules for option in ("--keep-names", "--quantize", "--calibration"))
 
 
-@pytest.mark.parametrize(("source", "extras", "words"), [
-    ("m.keras", "tensorflow-cpu,host", "tensorflow and tflite_micro"),
-    ("m.tflite", "host", "tflite_micro"),
-])  # fmt: skip
-def test_packages_that_the_python_lacks(
-    source: str, extras: str, words: str, scenario: Project, tmp_path: Path
-) -> None:
-    """A Python with all that the package depends on, but for its extras."""
+def test_packages_that_the_python_lacks(scenario: Project, tmp_path: Path) -> None:
+    """A Python with all that the package depends on, but for its extras: a .tflite needs none, a Keras model does."""
     venv.create(tmp_path / "bare", symlinks=True)
     packages = tmp_path / "bare" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
     for each in Path(sysconfig.get_path("purelib")).iterdir():
         if not each.name.startswith(("tensorflow", "tflite_micro")) and not (packages / each.name).exists():
             (packages / each.name).symlink_to(each)
     (scenario.source / "m.tflite").write_bytes(b"")
-    (scenario.source / "CMakeLists.txt").write_text(f"{HEAD}add_tflm_model(m SRC {source})\n")
     python = tmp_path / "bare" / "bin" / "python3"
+    lists = scenario.source / "CMakeLists.txt"
+    lists.write_text(f"{HEAD}add_tflm_model(m SRC m.tflite)\n")
+    scenario.configure(f"-DTFLM_BUILD_PYTHON={python}")
+    lists.write_text(f"{HEAD}add_tflm_model(m SRC m.keras)\n")
     output = scenario.configure(f"-DTFLM_BUILD_PYTHON={python}", check=False)
-    assert f"m: the Python {python} lacks {words}; pip install 'tflm-build[{extras}]' there, or set" in output
+    assert f"m: the Python {python} lacks tensorflow; pip install 'tflm-build[tensorflow-cpu]' there, or set" in output

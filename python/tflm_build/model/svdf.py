@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute an SVDF of int8 with int8 state as TFLM does: LiteRT takes such a state for one of int16, and dies or errs.
+"""Compute an SVDF of int8 as TFLM does: LiteRT takes an int8 state for one of int16, and dies or errs.
 
 A filter's newest activation goes to the end of its state, the oldest one is forgotten, and the output is the sum of the
 state weighted over time. `tests/python/test_own_references.py` compares it with TFLM.
@@ -12,6 +12,7 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.model.fixed_point import element_limits, integers, multiply_rounding_twice, scaling
 from tflm_build.model.graph import Operator
+from tflm_build.model.types import TYPES
 
 __all__ = ["Svdf", "read_svdf"]
 
@@ -28,6 +29,7 @@ class Svdf:
         factors: from a product with features to the state, and from one with the state to the output.
         zero_points: of input, state and output.
         limits: smallest and largest element that the activation function and the output's type allow.
+        state_limits: those of the state's type.
     """
 
     feature_weights: Array
@@ -37,6 +39,7 @@ class Svdf:
     factors: tuple[float, float]
     zero_points: tuple[int, int, int]
     limits: tuple[int, int]
+    state_limits: tuple[int, int]
 
     def answer(self, elements: Array) -> Array:
         """Return the output's elements (vectors, outputs) as int64 for vectors (vectors, features), in their order."""
@@ -45,7 +48,7 @@ class Svdf:
         answers = []
         for vector in elements.reshape(len(elements), -1).astype(np.int64) - source:
             newest = multiply_rounding_twice(self.feature_weights @ vector, np.array(self.factors[0])) + kept
-            newest = np.clip(newest, -128, 127)  # TFLM wraps around where the zero point takes it past these: it errs
+            newest = np.clip(newest, *self.state_limits)  # TFLM wraps where the zero point takes int8 past: it errs
             state = np.concatenate([state[:, 1:], newest[:, None]], axis=1)
             sums = ((state - kept) * self.time_weights).sum(axis=1).reshape(-1, self.rank).sum(axis=1)
             sums = sums if self.bias is None else sums + self.bias
@@ -61,7 +64,7 @@ def read_svdf(operator: Operator) -> Svdf | None:
     if source is None or features is None or time is None or state is None:
         return None
     feature_weights, time_weights = integers(features), integers(time)
-    if state.type != "int8" or source.shape[0] != 1 or feature_weights is None or time_weights is None:
+    if state.type not in {"int8", "int16"} or source.shape[0] != 1 or feature_weights is None or time_weights is None:
         return None
     output = operator.outputs[0]
     rank = operator.option("rank")
@@ -76,4 +79,5 @@ def read_svdf(operator: Operator) -> Svdf | None:
         factors=(step * feature / kept, kept * weight / scaling(output)[0]),
         zero_points=(scaling(source)[1], scaling(state)[1], scaling(output)[1]),
         limits=element_limits(output, operator.option("fusedActivationFunction")),
+        state_limits=TYPES[state.type].zero_points,
     )

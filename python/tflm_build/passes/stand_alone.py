@@ -27,7 +27,7 @@ class StandAlone:
     outputs: tuple[int, ...]
 
 
-def cut_apart(model: Model, places: Collection[int]) -> StandAlone:
+def cut_apart(model: Model, places: Collection[int], *, joined: bool = False) -> StandAlone:
     """Keep some operators of the main subgraph, each reading inputs of the model instead of what others write.
 
     Constants stay constants. State stays within the model: what an operator keeps for its next run is no input of it.
@@ -35,10 +35,12 @@ def cut_apart(model: Model, places: Collection[int]) -> StandAlone:
     Args:
         model: the whole model.
         places: of operators in its main subgraph.
+        joined: leave them connected among each other.
     """
     main, operators = model.tree.subgraphs[0], model.graph.subgraphs[0].operators
     read = sorted({operand.place for place in places for operand in activations(operators[place].reads)})
     written = sorted({operand.place for place in places for operand in activations(operators[place].outputs)})
+    read = [index for index in read if not (joined and index in written)]
     given = {index: len(main.tensors) + place for place, index in enumerate(read)}
     cut, result = copy(main), copy(model.tree)
     cut.tensors = [*main.tensors, *(copy(main.tensors[index]) for index in read)]

@@ -50,6 +50,11 @@ class Measurement:
         return (*self.outputs, *self.further)
 
     @property
+    def on_tflm(self) -> bool:
+        """Whether it was TFLM that answered, and not what stands for it."""
+        return bool(self.versions)
+
+    @property
     def disagrees(self) -> bool:
         """Whether what was computed is not what was measured, nor what TFLM's own checks leave open."""
         size = self.computed.bytes

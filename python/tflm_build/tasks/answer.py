@@ -10,6 +10,7 @@ from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 from tflm_build.tasks.attempt import SECONDS, attempt, words
 from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
+from tflm_build.tasks.stand_in import tflm_runtime
 from tflm_build.tasks.trace_tflm import SIZES, lacks_memory
 
 __all__ = ["run", "run_on_tflm"]
@@ -49,9 +50,7 @@ def run_on_tflm(flatbuffer: bytes, inputs: Sequence[Array], outputs: int) -> tup
 
 def _run_here(flatbuffer: bytes, inputs: Sequence[Array], outputs: int, size: int) -> dict[str, Any]:
     """Run vectors in this process."""
-    from tflite_micro import runtime
-
-    interpreter = runtime.Interpreter.from_bytes(flatbuffer, arena_size=size)
+    interpreter = tflm_runtime().Interpreter.from_bytes(flatbuffer, arena_size=size)
     answers = run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), outputs_of(interpreter, outputs))
     interpreter.print_allocations()
     return {"outputs": answers}

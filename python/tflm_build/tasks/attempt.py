@@ -34,6 +34,19 @@ def attempt(work: Callable[[], Mapping[str, Any]], seconds: int) -> Message | No
     Raises:
         OSError: there is no room for the message.
     """
+    status = _in_fork(work, seconds) if hasattr(os, "fork") else _in_this_process(work)
+    if status == _FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if status < 0:
+        end = signal.Signals(-status).name
+        how = "gave no answer in time and was ended" if end == "SIGPROF" else f"was ended by {end}"
+        with _WORDS.open("a") as log:
+            log.write(f"\nthe interpreter {how}")
+    return unpack(_ANSWER.read_bytes()) if status == 0 else None
+
+
+def _in_fork(work: Callable[[], Mapping[str, Any]], seconds: int) -> int:
+    """Call the function in a fork; return its exit status."""
     with _WORDS.open("wb") as log:
         process = os.fork()
         if process == 0:
@@ -41,20 +54,27 @@ def attempt(work: Callable[[], Mapping[str, Any]], seconds: int) -> Message | No
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
             os._exit(_work_here(work))
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    if status == _FULL:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if status < 0:
-        end = signal.Signals(-status)
-        how = "gave no answer in time and was ended" if end is signal.SIGPROF else f"was ended by {end.name}"
-        with _WORDS.open("a") as log:
-            log.write(f"\nthe interpreter {how}")
-    return unpack(_ANSWER.read_bytes()) if status == 0 else None
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def _in_this_process(work: Callable[[], Mapping[str, Any]]) -> int:
+    """Call the function here, on Windows: what kills it ends the task, whose own limit of time holds."""
+    kept = [os.dup(1), os.dup(2)]
+    try:
+        with _WORDS.open("wb") as log:
+            for target in (1, 2):
+                os.dup2(log.fileno(), target)
+            return _work_here(work)
+    finally:
+        for target, own in zip((1, 2), kept, strict=True):
+            os.dup2(own, target)
+            os.close(own)
 
 
 def end_after(seconds: int) -> None:
     """End this process after so many seconds of the processor: what else the machine does must not decide an answer."""
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _work_here(work: Callable[[], Mapping[str, Any]]) -> int:

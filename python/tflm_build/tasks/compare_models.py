@@ -13,6 +13,7 @@ from tflm_build.model.flatbuffer import load
 from tflm_build.tasks.attempt import SECONDS, attempt
 from tflm_build.tasks.run_litert import RESOLVERS, run_vectors
 from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
+from tflm_build.tasks.stand_in import tflm_runtime
 from tflm_build.tasks.trace_tflm import SIZES
 
 __all__ = ["run"]
@@ -80,10 +81,8 @@ def _on_litert(flatbuffer: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
 
 def _on_tflm(flatbuffer: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
     """Run a model on TFLM."""
-    from tflite_micro import runtime
-
     count = len(load(flatbuffer).subgraphs[0].outputs)
-    interpreter = runtime.Interpreter.from_bytes(flatbuffer, [], SIZES[0])
+    interpreter = tflm_runtime().Interpreter.from_bytes(flatbuffer, [], SIZES[0])
     return run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), outputs_of(interpreter, count))
 
 

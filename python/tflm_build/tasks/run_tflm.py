@@ -17,6 +17,7 @@ from tflm_build.arrays import Array, same_answers
 from tflm_build.errors import TflmBuildError
 from tflm_build.tasks.attempt import SECONDS, attempt, end_after, words
 from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
+from tflm_build.tasks.stand_in import tflm_runtime
 from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS, fill_memory
 
@@ -44,20 +45,13 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `arena`: bytes, the smallest that allocates, invokes and answers the same; `head` and `tail`: bytes of it that
         activations share, and that are kept from allocation on; `outputs`: per output an array
-        (vectors, *shape), computed in an arena of that size; `versions` of the interpreter.
+        (vectors, *shape), computed in an arena of that size; `versions` of the interpreter,
+        empty where there is none and the references stand for it.
 
     Raises:
         TflmBuildError: TFLM refuses the model, is killed by it, needs more than 256 MiB, or answers otherwise in an
             arena that held other data before.
     """
-    try:
-        import tflite_micro
-    except ImportError as error:
-        msg = (
-            f"measuring needs the tflite-micro interpreter; got: {error}; pip install 'tflm-build[host]' (Linux on "
-            "x86-64, CPython 3.10 to 3.13)"
-        )
-        raise TflmBuildError(msg) from error
     model = _Model(request["flatbuffer"], request["output_count"])
     found = _as_computed(model, request["inputs"], request.get("computed", 0), request.get("floor", 0))
     smallest, outputs, (head, tail) = found or _measured(model, request["inputs"])
@@ -66,8 +60,17 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "head": head,
         "tail": tail,
         "outputs": outputs,
-        "versions": {"tflite-micro": tflite_micro.__version__},
+        "versions": _versions(),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Return the version of the interpreter; nothing where there is none."""
+    try:
+        import tflite_micro
+    except ImportError:
+        return {}
+    return {"tflite-micro": tflite_micro.__version__}
 
 
 _Found = tuple[int, list[Array], tuple[int, int]]  # the arena, what it answers in it, and its head and tail
@@ -158,10 +161,8 @@ def _attempt(model: _Model, arena: int, inputs: Sequence[Array], pattern: int) -
 
 def _attempt_here(model: _Model, arena: int, inputs: Sequence[Array], pattern: int) -> dict[str, Any]:
     """Allocate and invoke in this process."""
-    from tflite_micro import runtime
-
     fill_memory(pattern)
-    interpreter = runtime.Interpreter.from_bytes(model.flatbuffer, arena_size=arena)
+    interpreter = tflm_runtime().Interpreter.from_bytes(model.flatbuffer, arena_size=arena)
     answers = run_vectors_on_tflm(interpreter, _timed(inputs), outputs_of(interpreter, model.output_count))
     interpreter.print_allocations()
     return {"outputs": answers}

@@ -13,6 +13,7 @@ from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.stand_alone import activations
 from tflm_build.tasks.attempt import SECONDS, attempt, words
 from tflm_build.tasks.run_vectors import run_vectors_on_tflm
+from tflm_build.tasks.stand_in import tflm_runtime
 from tflm_build.used_memory import fill_memory
 
 __all__ = ["SIZES", "lacks_memory", "refuse_stale", "trace_ends"]
@@ -61,8 +62,7 @@ def _trace_here(
     flatbuffer: bytes, inputs: Sequence[Array], tensors: Sequence[int], size: int, pattern: int
 ) -> dict[str, Any]:
     """Trace in this process."""
-    from tflite_micro import runtime
-
+    runtime = tflm_runtime()
     fill_memory(pattern)
     keep_all = runtime.InterpreterConfig.kPreserveAllTensors
     interpreter = runtime.Interpreter.from_bytes(flatbuffer, [], size, keep_all)
