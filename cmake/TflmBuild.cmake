@@ -72,10 +72,10 @@
     drop from an integer model what no input can show, such as channels that never change; every answer stays the same,
     which is proven on TFLM; one of auto (default), off
   ``TARGET``
-    processor that the arena's size is computed for; host: it is measured here, with reference kernels; any32: the most
-    that a chip of 32 bits needs; one of host (default), cortex-m0, cortex-m0plus, cortex-m1, cortex-m3, cortex-m4,
-    cortex-m7, cortex-m23, cortex-m33, cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4,
-    riscv32, any32
+    processor that the arena's size is computed for; auto: what the toolchain, ESP-IDF or Zephyr says; host: it is
+    measured here, with reference kernels; any32: the most that a chip of 32 bits needs; one of auto (default), host,
+    cortex-m0, cortex-m0plus, cortex-m1, cortex-m3, cortex-m4, cortex-m7, cortex-m23, cortex-m33, cortex-m35p,
+    cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4, riscv32, any32
   ``KERNELS``
     kernels of the TFLM on the ``TARGET``; auto: those that ask for most memory; one of auto (default), reference,
     cmsis-nn, esp-nn
@@ -193,6 +193,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/private/Jobs.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Model.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Python.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Runtime.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/private/Target.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/Tflm.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/private/TflmTarget.cmake")
 

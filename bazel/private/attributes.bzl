@@ -2,6 +2,7 @@
 """The attributes of `tflm_model`: the options of python/tflm_build/options.py, to which a test holds them."""
 
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
+load("//bazel/private:target.bzl", "CORES")
 
 # Options whose values are passed as they are, with the value that stands for "not given"; embed is always given.
 OPTIONS = {
@@ -25,7 +26,7 @@ OPTIONS = {
     "section": "",
     "shrink": "auto",
     "symbol": "",
-    "target": "host",
+    "target": "auto",
     "unsafe_deserialize": False,
     "weight_type": "int8",
 }
@@ -158,12 +159,13 @@ stays the same, which is proven on TFLM; one of auto (default), off.""",
 name.""",
     ),
     "target": attr.string(
-        doc = """Processor that the arena's size is computed for; host: it is measured here, with reference kernels;
-any32: the most that a chip of 32 bits needs; one of host (default), cortex-m0, cortex-m0plus, cortex-m1, cortex-m3,
-cortex-m4, cortex-m7, cortex-m23, cortex-m33, cortex-m35p, cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4,
-riscv32, any32.""",
-        default = "host",
+        doc = """Processor that the arena's size is computed for; auto: what the platform or the C++ toolchain says;
+host: it is measured here, with reference kernels; any32: the most that a chip of 32 bits needs; one of auto (default),
+host, cortex-m0, cortex-m0plus, cortex-m1, cortex-m3, cortex-m4, cortex-m7, cortex-m23, cortex-m33, cortex-m35p,
+cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4, riscv32, any32.""",
+        default = "auto",
         values = [
+            "auto",
             "host",
             "cortex-m0",
             "cortex-m0plus",
@@ -215,6 +217,7 @@ LIBRARY_ATTRIBUTES = {
 
 _PRIVATE = {
     "_cc_toolchain": attr.label(default = "@rules_cc//cc:current_cc_toolchain"),
+    "_cores": attr.label_list(default = ["//bazel/target:" + core for core in CORES]),
     "_model_h": attr.label(
         default = "//bazel/runtime:model_h",
         providers = [CcInfo],
@@ -228,6 +231,7 @@ _PRIVATE = {
         providers = [CcInfo],
     ),
     "_tflm": attr.label(default = "//bazel:tflm"),
+    "_wide": attr.label_list(default = ["@platforms//cpu:x86_64", "@platforms//cpu:aarch64"]),
 }
 
 # What a conversion depends on.

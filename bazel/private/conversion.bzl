@@ -37,7 +37,7 @@ _ENDS = {
     "tflite": ".tflite",
 }
 
-def request_conversion(ctx, toolchain, name, embed):
+def request_conversion(ctx, toolchain, name, embed, found = {}):
     """Say what is asked of the converter.
 
     Args:
@@ -45,6 +45,7 @@ def request_conversion(ctx, toolchain, name, embed):
         toolchain: that compiles models.
         name: of the model.
         embed: array or incbin.
+        found: values of options that are not given.
 
     Returns:
         A struct of values: two that are equal ask for the same bytes. Where something is wrong, `error` says what.
@@ -64,6 +65,8 @@ def request_conversion(ctx, toolchain, name, embed):
             staged += given.staged
     for option, unset in OPTIONS.items():
         value = embed if option == "embed" else getattr(ctx.attr, option)
+        if value == unset and option in found:
+            value = found[option]
         if value != unset:
             words.append("--" + option.replace("_", "-"))
             if value != True:
@@ -75,6 +78,7 @@ def request_conversion(ctx, toolchain, name, embed):
         name = name,
         report = ctx.attr.report,
         staged = staged,
+        target = " for {target}, {kernels}".format(**found) if found else "",
         versions = toolchain.versions.short_path,
         words = words,
     )
@@ -128,7 +132,7 @@ def add_conversion(ctx, toolchain, request, outputs):
         # As a tool, the versions are part of what a worker is: one that was started before they changed is ended.
         tools = [toolchain.versions],
         mnemonic = "TflmModel",
-        progress_message = "Compiling model " + str(ctx.label).replace("@@//", "//").replace(CONVERSION, ""),
+        progress_message = "Compiling model " + str(ctx.label).replace("@@//", "//").replace(CONVERSION, "") + request.target,
         execution_requirements = requirements,
         **_OF_TOOLCHAIN
     )

@@ -16,6 +16,7 @@ load(
     "tflm_conversion",
 )
 load("//bazel/private:library.bzl", "compile_library", "configure", "resolve_embed")
+load("//bazel/private:target.bzl", "find_kernels", "find_target")
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -29,9 +30,14 @@ def _check_symbol(ctx, option, value):
             value,
         ))
 
-def _outputs(ctx, toolchain, embed):
+def _found(ctx, cc_toolchain, features):
+    """Return the options that say which chip this is, where that is not given; none where it is a host."""
+    target = ctx.attr.target if ctx.attr.target != "auto" else find_target(ctx, cc_toolchain, features)
+    return {} if target == "host" else {"kernels": find_kernels(ctx, target), "target": target}
+
+def _outputs(ctx, toolchain, embed, found):
     """Return the emitted files: those of the one conversion for all configurations, or of one for this alone."""
-    request = request_conversion(ctx, toolchain, ctx.label.name, embed)
+    request = request_conversion(ctx, toolchain, ctx.label.name, embed, found)
     if request.error:
         fail("tflm-build: error: {}: {}".format(ctx.label.name, request.error))
     outputs = declare_outputs(ctx, request, ctx.label.name + ".tflm")
@@ -50,7 +56,8 @@ def _tflm_model_impl(ctx):
     toolchain = ctx.toolchains[TOOLCHAIN_TYPE]
     cc_toolchain = find_cc_toolchain(ctx)
     features = configure(ctx, cc_toolchain)
-    outputs = _outputs(ctx, toolchain, resolve_embed(ctx.attr.embed, features))
+    found = _found(ctx, cc_toolchain, features)
+    outputs = _outputs(ctx, toolchain, resolve_embed(ctx.attr.embed, features), found)
     header = ctx.actions.declare_file(ctx.label.name + ".h")
     ctx.actions.symlink(output = header, target_file = outputs.header)
     cc_info, libraries = compile_library(ctx, cc_toolchain, features, symbol, header, outputs)

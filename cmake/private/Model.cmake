@@ -129,6 +129,8 @@ function(_tflm_build_add_model function name arguments)
   endif()
   _tflm_build_check_packages("${name}" "${arg_SRC}")
   _tflm_build_resolve_embed("${name}" "${arg_EMBED}" arg_EMBED data)
+  _tflm_build_find_tflm(backend)
+  _tflm_build_complete_target("${arg_TARGET}" "${arg_KERNELS}" arg_TARGET arg_KERNELS)
 
   set(options "")
   set(inputs "")
@@ -182,7 +184,6 @@ function(_tflm_build_add_model function name arguments)
   # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
   add_custom_target(${name}_generate DEPENDS ${outputs})
 
-  _tflm_build_find_tflm(backend)
   _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
   _tflm_build_only_one(${name} "${symbol}" "${arg_SRC}")
   add_library(tflm_build::${name} ALIAS ${name})

@@ -16,7 +16,7 @@ IO_TYPES = ("auto", "float32")
 DENSE_SCALES = ("channel", "tensor")
 EMBEDDINGS = ("auto", "array", "incbin")
 TARGETS = (
-    "host", "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m23",
+    "auto", "host", "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m23",
     "cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85", "esp32", "esp32s3", "esp32p4", "riscv32",
     "any32",
 )  # fmt: skip
@@ -140,10 +140,14 @@ class Options:
         choices=("auto", "off"),
     )
     target: str = _option(
-        "processor that the arena's size is computed for; host: it is measured here, with reference kernels; any32: "
-        "the most that a chip of 32 bits needs",
-        default="host",
+        "processor that the arena's size is computed for; auto: host; host: it is measured here, with reference "
+        "kernels; any32: the most that a chip of 32 bits needs",
+        default="auto",
         choices=TARGETS,
+        cmake="processor that the arena's size is computed for; auto: what the toolchain, ESP-IDF or Zephyr says; "
+        "host: it is measured here, with reference kernels; any32: the most that a chip of 32 bits needs",
+        bazel="processor that the arena's size is computed for; auto: what the platform or the C++ toolchain says; "
+        "host: it is measured here, with reference kernels; any32: the most that a chip of 32 bits needs",
     )
     kernels: str = _option(
         "kernels of the TFLM on the `TARGET`; auto: those that ask for most memory", default="auto", choices=KERNELS

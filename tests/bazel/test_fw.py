@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The example as a user finds it: its model, its firmware, its tests."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,6 +32,8 @@ def test_the_example(checkout: Path, tmp_path: Path) -> None:
         words = workspace.bazel("test", "--config=device", "//...").words
         assert "Executed 2 out of 5 tests: 2 tests pass and 3 were skipped" in words
         assert "//board:check_test PASSED" in words
+        manifest = json.loads((workspace.outputs("--config=device") / "fw" / "model.tflm" / "model.json").read_text())
+        assert (manifest["arena"]["target"], manifest["arena"]["basis"]) == ("cortex-m3", "bound")
         workspace.bazel("build", "--repo_env=CC=clang", "--features=layering_check", "//...")
         workspace.bazel("coverage", "--combined_report=lcov", "//fw:sine_test")
         report = (workspace.outputs().parents[1] / "_coverage" / "_coverage_report.dat").read_text()

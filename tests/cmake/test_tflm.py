@@ -127,6 +127,46 @@ def test_host_and_none_are_for_the_asking(project: Project, prefix: Path) -> Non
     ) in words
 
 
+ARM = ("--toolchain", str(ROOT / "examples" / "cortex_m_qemu" / "arm-none-eabi.cmake"))
+UNKNOWN = (
+    "-DCMAKE_SYSTEM_NAME=Generic", "-DCMAKE_SYSTEM_PROCESSOR=own", "-DCMAKE_C_COMPILER=arm-none-eabi-gcc",
+    "-DCMAKE_CXX_COMPILER=arm-none-eabi-g++", "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY",
+)  # fmt: skip
+TARGETS = {
+    "this machine": ((), "host, reference"),
+    "a toolchain file": ((*ARM, "-DOWN_INCLUDE=/x/cmsis_nn"), "cortex-m3, cmsis-nn"),
+    "-mcpu": (
+        (*ARM, "-DCMAKE_C_FLAGS=-mcpu=cortex-m55+nofp"),
+        "cortex-m55, the kernels that need most; pass",
+    ),
+    "Zephyr": (
+        (*ARM, "-DCONFIG_CPU_CORTEX_M33=y"),
+        "cortex-m33, the kernels that need most; pass",
+    ),
+    "ESP-IDF": (("-DIDF_TARGET=esp32s3", "-DOWN_INCLUDE=/x/espressif__esp-nn/include"), "esp32s3, esp-nn"),
+    "a library": ((*ARM, "-DOWN_LIBRARY={plain}"), "cortex-m3, reference"),
+    "a library's symbols": ((*ARM, "-DOWN_LIBRARY={optimized}"), "cortex-m3, cmsis-nn"),
+    "a chip that is not known": (UNKNOWN, "any chip of 32 bits; pass TARGET and KERNELS to say which it is"),
+}
+
+
+def test_the_target_is_found(project: Project) -> None:
+    """Say once for which processor and kernels the arenas are; nothing is built."""
+    libraries = {}
+    for kind, function in (("plain", "MicroInterpreter"), ("optimized", "arm_convolve_s8")):
+        libraries[kind] = project.source / f"{kind}.o"
+        (project.source / f"{kind}.c").write_text(f"void {function}(void) {{}}\n")
+        project.run("arm-none-eabi-gcc", "-c", "-o", libraries[kind], project.source / f"{kind}.c")
+    for number, (name, (options, words)) in enumerate(TARGETS.items()):
+        each = Project(project.source, project.build / str(number))
+        given = (option.format(**libraries) for option in options)
+        cmake = each.configure("-DOWN_TARGET=pico-tflmicro", "-DOWN_INCLUDE=/x", *given)
+        assert cmake.count("tflm-build: arena for ") == 1, name
+        assert f"tflm-build: arena for {words}" in cmake, name
+        commands = each.run("ninja", "-C", each.build, "-t", "commands", "dense.tflm/dense.json")
+        assert ("--target" in commands) == (name != "this machine"), name
+
+
 CASES = {
     "-DTFLM_PROVIDER=upstream": "TFLM_PROVIDER got 'upstream'; allowed: auto, target, root, source, host, none",
     "-DTFLM_PROVIDER=root": "TFLM_PROVIDER root needs TFLM_ROOT; got none; pass -DTFLM_ROOT=<root>",

@@ -82,9 +82,9 @@ def test_a_name_that_is_no_c_identifier(name: str) -> None:
     ({"section": 'x"; .word 1'}, "SECTION got 'x\"; .word 1'; allowed: letters, digits and _"),
     ({"align": 8}, "ALIGN got 8; allowed: a power of two from 16 to 4096"),
     ({"align": 48}, "ALIGN got 48; allowed: a power of two from 16 to 4096"),
-    ({"target": "cortex-m5"}, "TARGET got 'cortex-m5'; allowed: host, cortex-m0"),
+    ({"target": "cortex-m5"}, "TARGET got 'cortex-m5'; allowed: auto, host, cortex-m0"),
     ({"target": "cortex-m4", "kernels": "esp-nn"}, "KERNELS got 'esp-nn'; allowed for TARGET cortex-m4: auto, refer"),
-    ({"kernels": "cmsis-nn"}, "KERNELS got 'cmsis-nn'; allowed for TARGET host: auto, reference; leave it out"),
+    ({"kernels": "cmsis-nn"}, "KERNELS got 'cmsis-nn'; allowed for TARGET auto: auto, reference; leave it out"),
     ({"max_lsb": -1}, "MAX_LSB got -1; allowed: 0 and more"),
 ])  # fmt: skip
 def test_values_that_are_not_allowed(values: dict[str, Any], message: str) -> None:

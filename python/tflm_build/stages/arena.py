@@ -113,7 +113,7 @@ def _need(options: Options, model: Model, measured: Measurement) -> Need:
     """Return what the target needs: as computed, or as measured on the host where it is that, or has an op unknown."""
     basis = "measured" if measured.on_tflm else "computed"
     here = Need(measured.enough, measured.head, measured.tail, basis, HOST_TARGET, REFERENCE, measured.basis)
-    if options.target == HOST_TARGET:
+    if options.target in {"auto", HOST_TARGET}:
         return here
     target = targets()[options.target]
     names = [*target.layouts] if options.kernels == "auto" else [options.kernels]

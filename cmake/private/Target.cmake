@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+# Find out which processor the arenas of models are for, and which kernels TFLM has there.
+
+# Return what TARGET and KERNELS are where the user does not say; one line says what was found, once.
+#
+# TFLM has been looked for before.
+#
+#   given_target, given_kernels  what the user says; "" for nothing
+function(_tflm_build_complete_target given_target given_kernels target_result kernels_result)
+  set(target "${given_target}")
+  set(kernels "${given_kernels}")
+  if(NOT target OR target STREQUAL "auto")
+    _tflm_build_processor(target)
+  endif()
+  if(NOT kernels OR kernels STREQUAL "auto")
+    _tflm_build_kernels("${target}" kernels)
+  endif()
+  set(words "${target}, ${kernels}")
+  if(target STREQUAL "any32" AND NOT given_target)
+    set(words "any chip of 32 bits; pass TARGET and KERNELS to say which it is")
+  elseif(kernels STREQUAL "auto")
+    set(words "${target}, the kernels that need most; pass KERNELS to say which they are")
+  endif()
+  get_property(said GLOBAL PROPERTY TFLM_BUILD_ARENAS)
+  if(NOT words IN_LIST said)
+    message(STATUS "tflm-build: arena for ${words}")
+    set_property(GLOBAL APPEND PROPERTY TFLM_BUILD_ARENAS "${words}")
+  endif()
+  if(NOT target STREQUAL "host") # which is what the converter takes for granted
+    set(${target_result} "${target}" PARENT_SCOPE)
+    set(${kernels_result} "${kernels}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+# Return the processor: what ESP-IDF, Zephyr or the Pico SDK say, then the compiler's options, then the toolchain file.
+function(_tflm_build_processor result)
+  get_directory_property(options COMPILE_OPTIONS)
+  set(words "")
+  foreach(variable IN ITEMS CMAKE_C_FLAGS CMAKE_CXX_FLAGS CMAKE_C_COMPILER_ARG1 CMAKE_CXX_COMPILER_ARG1)
+    string(APPEND words " ${${variable}}")
+  endforeach()
+  string(TOLOWER "${words} ${options}" words)
+  string(TOLOWER "${IDF_TARGET};${CONFIG_SOC_SERIES}" chips)
+  list(FILTER chips INCLUDE REGEX "^esp32")
+  list(POP_FRONT chips chip)
+  if(chip MATCHES "^esp32(s3|p4)")
+    set(${result} "esp32${CMAKE_MATCH_1}" PARENT_SCOPE)
+  elseif(chip MATCHES "^esp32")
+    set(${result} esp32 PARENT_SCOPE) # the others have kernels without vectors, whatever their processor
+  elseif(NOT CMAKE_CROSSCOMPILING OR CONFIG_ARCH_POSIX)
+    set(${result} host PARENT_SCOPE)
+  else()
+    _tflm_build_core("${words}" core)
+    set(${result} "${core}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+# Return the core that a cross compiler compiles for.
+#
+#   words  the compiler's options
+function(_tflm_build_core words result)
+  set(
+    cores
+    cortex-m0plus
+    cortex-m0
+    cortex-m1
+    cortex-m23
+    cortex-m3
+    cortex-m33
+    cortex-m35p
+    cortex-m4
+    cortex-m52
+  )
+  list(APPEND cores cortex-m55 cortex-m7 cortex-m85)
+  foreach(core IN LISTS cores)
+    string(TOUPPER "CONFIG_CPU_${core}" variable)
+    string(REPLACE "-" "_" variable "${variable}")
+    if(${variable})
+      set(${result} ${core} PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" processor)
+  set(
+    architectures
+    armv6-?m
+    armv7-?m
+    armv7e-?m
+    armv8.1-?m
+    armv8-?m
+  )
+  set(
+    equals
+    cortex-m0
+    cortex-m3
+    cortex-m4
+    cortex-m55
+    cortex-m33
+  )
+  if(words MATCHES "-mcpu=(cortex-m[0-9]+(plus|p)?)" AND CMAKE_MATCH_1 IN_LIST cores)
+    set(core ${CMAKE_MATCH_1})
+  elseif(processor MATCHES "^(cortex-m[0-9]+(plus|p)?)" AND CMAKE_MATCH_1 IN_LIST cores)
+    set(core ${CMAKE_MATCH_1})
+  elseif("${words} ${processor}" MATCHES "-march=rv32|riscv32|rv32")
+    set(core riscv32)
+  elseif("${CMAKE_SIZEOF_VOID_P}" STREQUAL "8")
+    set(core host)
+  else()
+    set(core any32)
+    foreach(architecture equal IN ZIP_LISTS architectures equals)
+      if("${words} ${processor}" MATCHES "${architecture}")
+        set(core ${equal})
+        break()
+      endif()
+    endforeach()
+  endif()
+  set(${result} ${core} PARENT_SCOPE)
+endfunction()
+
+# Return the kernels of the TFLM that was found: by names of what it is made of, or by the symbols of a library.
+function(_tflm_build_kernels target result)
+  set(${result} auto PARENT_SCOPE)
+  if(target MATCHES "^cortex")
+    set(library cmsis-nn)
+    set(traces "cmsis[-_]?nn|arm_convolve_")
+  elseif(target MATCHES "^esp")
+    set(library esp-nn)
+    set(traces "esp[-_]nn")
+  else()
+    if(target MATCHES "^(host|riscv32)$")
+      set(${result} reference PARENT_SCOPE)
+    endif()
+    return()
+  endif()
+  set(pending "")
+  if(TARGET tflm_build_tflm)
+    set(pending tflm_build_tflm)
+  endif()
+  set(seen "")
+  while(pending)
+    list(POP_FRONT pending each)
+    list(APPEND seen "${each}")
+    set(words "${each}")
+    if(TARGET "${each}")
+      foreach(property IN ITEMS SOURCES INTERFACE_INCLUDE_DIRECTORIES INTERFACE_COMPILE_DEFINITIONS)
+        get_target_property(value "${each}" ${property})
+        string(APPEND words ";${value}")
+      endforeach()
+      set(linked "")
+      foreach(property IN ITEMS LINK_LIBRARIES INTERFACE_LINK_LIBRARIES IMPORTED_LOCATION)
+        get_target_property(value "${each}" ${property})
+        list(APPEND linked ${value})
+      endforeach()
+      list(TRANSFORM linked REPLACE "^[$]<LINK_ONLY:(.*)>$" "\\1")
+      list(FILTER linked EXCLUDE REGEX "-NOTFOUND$")
+      list(REMOVE_ITEM linked "" ${seen})
+      list(APPEND pending ${linked})
+    elseif(EXISTS "${each}" AND NOT IS_DIRECTORY "${each}")
+      execute_process(COMMAND "${CMAKE_NM}" "${each}" OUTPUT_VARIABLE words ERROR_QUIET)
+      if(words MATCHES "MicroInterpreter")
+        set(${result} reference PARENT_SCOPE) # unless there are traces of others
+      endif()
+    endif()
+    string(TOLOWER "${words}" words)
+    if(words MATCHES "${traces}")
+      set(${result} ${library} PARENT_SCOPE)
+      return()
+    endif()
+  endwhile()
+endfunction()
