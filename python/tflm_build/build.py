@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from tflm_build.emit.manifest import manifest
 from tflm_build.emit.shipment import Shipment
@@ -36,9 +35,7 @@ from tflm_build.stages.prove import prove
 from tflm_build.stages.shrink import shrink
 from tflm_build.versions import base_versions, tool_files
 
-__all__ = ["STAGES", "Result", "build"]
-
-STAGES: Final = 5
+__all__ = ["Result", "build", "count_stages"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,11 @@ class Result:
 
     files: tuple[Path, ...]
     summary: str
+
+
+def count_stages(options: Options) -> int:
+    """Return how many stages a build has."""
+    return 5 + (options.weight_type != "int8")
 
 
 def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "all") -> Result:
@@ -91,7 +93,11 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
     golden = golden_inputs(converted.model.graph.inputs, converted.samples, sequence=state.kept)
     shrunk = shrink(options, converted.model, golden)
-    model, narrowing = narrow(options, converted, shrunk.model, golden, test_data=data["TEST_DATA"] is not None)
+    if options.weight_type != "int8":
+        progress.stage("fitting weights of 4 bits")
+    model, narrowing = narrow(
+        options, converted, shrunk.model, golden, progress.part, test_data=data["TEST_DATA"] is not None
+    )
     graph = model.graph
     ops = check_ops(graph)
     arranged = plan_arena(options, model, golden)
