@@ -36,7 +36,7 @@
     quantization scheme; none leaves the model unchanged; one of none (default), int8, int16x8
   ``WEIGHT_TYPE``
     element type of the weights of convolutions and dense layers in an int8 model: int4 halves their flash, and changes
-    the answers; auto searches which layers take it, within ``MAX_FLASH``, ``MIN_SQNR`` or ``MIN_TOP1``; one of int8
+    the answers; auto searches which layers take it, for a budget of flash or a floor of accuracy; one of int8
     (default), int4, auto
   ``IO_TYPE``
     element type of inputs and outputs of a quantized model: auto is its integer type; one of auto (default), float32

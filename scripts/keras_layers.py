@@ -192,6 +192,9 @@ class _Silent:
     def stage(self, title: str) -> None:
         """Say nothing."""
 
+    def part(self, share: float) -> None:
+        """Say nothing."""
+
     def note(self, text: str) -> None:
         """Say nothing."""
 

@@ -191,7 +191,7 @@ cortex-m52, cortex-m55, cortex-m85, esp32, esp32s3, esp32p4, riscv32, any32.""",
     ),
     "weight_type": attr.string(
         doc = """Element type of the weights of convolutions and dense layers in an int8 model: int4 halves their flash,
-and changes the answers; auto searches which layers take it, within `max_flash`, `min_sqnr` or `min_top1`; one of int8
+and changes the answers; auto searches which layers take it, for a budget of flash or a floor of accuracy; one of int8
 (default), int4, auto.""",
         default = "int8",
         values = ["int8", "int4", "auto"],

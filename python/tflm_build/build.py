@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from tflm_build.emit.manifest import manifest
 from tflm_build.emit.shipment import Shipment
@@ -37,9 +36,7 @@ from tflm_build.stages.shrink import shrink
 from tflm_build.stages.unrolled import cost_of_unrolled
 from tflm_build.versions import base_versions, tool_files
 
-__all__ = ["STAGES", "Result", "build"]
-
-STAGES: Final = 5
+__all__ = ["Result", "build", "count_stages"]
 
 _NOT_RUN: Final = (
     "TFLM itself was not run, for tflite-micro is not installed: the arena is computed, and the golden outputs are "
@@ -58,6 +55,11 @@ class Result:
 
     files: tuple[Path, ...]
     summary: str
+
+
+def count_stages(options: Options) -> int:
+    """Return how many stages a build has."""
+    return 5 + (options.weight_type != "int8")
 
 
 def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "all") -> Result:
@@ -97,7 +99,11 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     progress.stage("measuring on TensorFlow Lite for Microcontrollers")
     golden = golden_inputs(converted.model.graph.inputs, converted.samples, sequence=state.kept)
     shrunk = shrink(options, converted.model, golden)
-    model, narrowing = narrow(options, converted, shrunk.model, golden, test_data=data["TEST_DATA"] is not None)
+    if options.weight_type != "int8":
+        progress.stage("fitting weights of 4 bits")
+    model, narrowing = narrow(
+        options, converted, shrunk.model, golden, progress.part, test_data=data["TEST_DATA"] is not None
+    )
     graph = model.graph
     for note in cost_of_unrolled(model):
         progress.note(note)

@@ -80,7 +80,7 @@ def convert(*, model: str | None, out_dir: Path | None, emit: str, quiet: bool, 
     MODEL is what --src takes, with a name and a folder of its own: `tflm-build convert sine.keras` writes the model
     sine into sine.tflm.
     """
-    from tflm_build.build import STAGES, build
+    from tflm_build.build import build, count_stages
     from tflm_build.progress import show_progress
 
     beside = model is not None and out_dir is None
@@ -95,7 +95,7 @@ def convert(*, model: str | None, out_dir: Path | None, emit: str, quiet: bool, 
         raise click.UsageError(msg)
     with one_line_errors(values["name"] or "convert", verbose=verbose):
         options = Options(**values)
-        with show_progress(options.name, STAGES, quiet=quiet) as progress:
+        with show_progress(options.name, count_stages(options), quiet=quiet) as progress:
             result = build(options, out_dir, progress, emit=emit)
     click.echo(result.summary + f"\n  files  {out_dir}" * beside)
 

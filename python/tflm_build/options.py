@@ -75,7 +75,7 @@ class Options:
     )
     weight_type: str = _option(
         "element type of the weights of convolutions and dense layers in an int8 model: int4 halves their flash, and "
-        "changes the answers; auto searches which layers take it, within `MAX_FLASH`, `MIN_SQNR` or `MIN_TOP1`",
+        "changes the answers; auto searches which layers take it, for a budget of flash or a floor of accuracy",
         default="int8",
         choices=WEIGHT_TYPES,
     )
@@ -262,6 +262,11 @@ class Options:
             msg = (
                 f"`WEIGHT_TYPE` {wanted} needs `CALIBRATION` data, to round weights by; got none; pass an .npz with "
                 "one array per input"
+            )
+            raise TflmBuildError(msg)
+        if wanted == "auto" and any(str(data).startswith("random:") for data in (self.calibration, self.test_data)):
+            msg = (
+                f"`WEIGHT_TYPE` {wanted} needs real data to judge by; got random data; pass samples of what it will see"
             )
             raise TflmBuildError(msg)
         if wanted == "auto" and (self.max_flash, self.min_sqnr, self.min_top1) == (None, None, None):

@@ -17,6 +17,9 @@ class Progress(Protocol):
     def stage(self, title: str) -> None:
         """Say what begins now."""
 
+    def part(self, share: float) -> None:
+        """Say what share of the stage is done, 0 to 1; only a bar shows it."""
+
     def note(self, text: str) -> None:
         """Say what the user may want to know, or, if it begins with `warning: `, should."""
 
@@ -37,6 +40,9 @@ class _Lines:
     def stage(self, title: str) -> None:
         if not self._quiet:
             self._print(title)
+
+    def part(self, share: float) -> None:
+        pass
 
     def note(self, text: str) -> None:
         self._print(_told(text))
@@ -63,11 +69,14 @@ def show_progress(name: str, stages: int, *, quiet: bool) -> Iterator[Progress]:
         class _Bar:
             """Move the bar when the next stage begins."""
 
-            started = False
+            begun = 0
 
             def stage(self, title: str) -> None:
-                bar.update(task, description=f"{name}: {title}", advance=1 if self.started else 0)
-                self.started = True
+                bar.update(task, description=f"{name}: {title}", completed=self.begun)
+                self.begun += 1
+
+            def part(self, share: float) -> None:
+                bar.update(task, completed=self.begun - 1 + share)
 
             def note(self, text: str) -> None:
                 bar.console.print(f"tflm-build: {name}: {_told(text)}", markup=False, highlight=False, soft_wrap=True)

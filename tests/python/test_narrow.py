@@ -2,6 +2,7 @@
 """Weights of 4 bits: fitted to what layers see, proven as all layers are, and judged on other data."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import Array, Run, litert_outputs, tflm_outputs
 from support.narrowed import CLASSES, SHAPE, data, small_cnn
+from support.terminal import show
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.fixed_point import integers
 from tflm_build.model.graph import Operator
@@ -172,20 +174,26 @@ def test_softmax_is_opened(model: Canonical) -> None:
     assert (again.places, again.count) == ((1, 1), 2)
 
 
-def test_the_command_narrows_all_layers(tflm_build: Run, folder: Path) -> None:
+@pytest.fixture(scope="module")
+def sizes(tflm_build: Run, folder: Path) -> list[int]:
+    """Return the bytes of the model before, and with all layers at 4 bits."""
+    convert(tflm_build, folder, "all", "--weight-type", "int4")
+    found: list[int] = json.loads((folder / "all" / "m.json").read_text())["narrow"]["bytes"]
+    return found
+
+
+def test_the_command_narrows_all_layers(tflm_build: Run, folder: Path, sizes: list[int]) -> None:
     plain = convert(tflm_build, folder, "int8")
     text = convert(tflm_build, folder, "int4", "--weight-type", "int4", "--report", "--min-sqnr", "15")
-    convert(tflm_build, folder, "again", "--weight-type", "int4", "--report", "--min-sqnr", "15")
     assert "  weights 4 bits in 4 layers: -" in text
     assert " before a final SOFTMAX, top-1 " in text
     assert "by the int8 model on 80 samples" in text
     assert "weights 4 bits" not in plain
-    files = {path.name: path.read_bytes() for path in (folder / "int4").iterdir() if path.suffix != ".d"}
-    assert files == {name: (folder / "again" / name).read_bytes() for name in files}
+    assert (folder / "int4" / "m.tflite").read_bytes() == (folder / "all" / "m.tflite").read_bytes()
     before, after = (json.loads((folder / out / "m.json").read_text()) for out in ("int8", "int4"))
     found = after["narrow"]
     assert before["narrow"] is None
-    assert found["bytes"] == [before["model"]["bytes"], after["model"]["bytes"]]
+    assert found["bytes"] == [before["model"]["bytes"], after["model"]["bytes"]] == sizes
     assert found["bytes"][0] - found["bytes"][1] > 500
     assert [layer["weights"] for layer in found["layers"]] == [216, 144, 576, 144]
     assert found["sqnr_db"] > 15
@@ -206,6 +214,68 @@ def test_the_command_narrows_all_layers(tflm_build: Run, folder: Path) -> None:
     difference = tflm_build("diff", folder / "int8" / "m.json", folder / "int4" / "m.json").stdout
     assert "layers with int4 weights" in difference
     assert "option weight_type" in difference
+
+
+def test_the_search_stops_at_the_budget(tflm_build: Run, folder: Path, sizes: list[int]) -> None:
+    budget = sum(sizes) // 2
+    text = convert(tflm_build, folder, "budget", "--weight-type", "auto", "--max-flash", str(budget))
+    manifest = json.loads((folder / "budget" / "m.json").read_text())
+    found = manifest["narrow"]
+    assert sizes[1] < manifest["model"]["bytes"] <= budget
+    assert 0 < len(found["layers"]) < 4
+    first, *others = found["steps"]
+    assert (first["layer"], first["bytes"], first["sqnr_db"]) == ("", sizes[0], None)
+    added = [step for step in others if step["bits"] == 4]
+    assert all(step["bytes"] > budget for step in added[:-1])
+    kept = [step["layer"] for step in others if step["bits"] == 4 and step["accepted"]]
+    back = [step["layer"] for step in others if step["bits"] == 8 and step["accepted"]]
+    assert sorted(set(kept) - set(back)) == sorted(layer["layer"] for layer in found["layers"])
+    last = next(step for step in reversed(others) if step["accepted"])
+    assert (last["bytes"], last["sqnr_db"]) == (manifest["model"]["bytes"], found["sqnr_db"])
+    assert last["arena"] == manifest["arena"]["size"]
+    rows = [line for line in text.splitlines() if " bits " in line and line.startswith("    ")]
+    assert len(rows) == len(found["steps"])
+    assert all(f"{step['bytes']:,} B" in row for step, row in zip(found["steps"], rows, strict=True))
+    assert f"of {found['searched']}  arena {last['arena']:,} B" in text
+
+
+def test_the_search_holds_floors(tflm_build: Run, folder: Path, sizes: list[int]) -> None:
+    convert(tflm_build, folder, "floor", "--weight-type", "auto", "--min-sqnr", "20", "--min-top1", "0.9")
+    manifest = json.loads((folder / "floor" / "m.json").read_text())
+    found = manifest["narrow"]
+    assert sizes[1] < manifest["model"]["bytes"] < sizes[0]
+    assert len(found["steps"]) == 5
+    for step in found["steps"][1:]:
+        assert step["accepted"] == (step["sqnr_db"] >= 20 and step["top1"] >= 0.9)
+    assert {step["accepted"] for step in found["steps"]} == {True, False}
+
+
+def test_the_search_leaves_alone_what_has_no_room_in_the_arena(folder: Path) -> None:
+    """Look at a terminal, too, where a bar moves while it searches."""
+    size = json.loads((folder / "int8" / "m.json").read_text())["arena"]["size"] + 100
+    shown = show(
+        [sys.executable, "-m", "tflm_build", "convert", "m.tflite", "--name", "m", "--quantize", "int8",
+         "--calibration", "calibration.npz", "--weight-type", "auto", "--min-sqnr", "0", "--max-arena", str(size),
+         "--out-dir", "arena"],
+        folder=folder, COLUMNS="150", TERM="xterm",
+    )  # fmt: skip
+    assert "m: fitting weights of 4 bits" in shown
+    assert "warning: weights of 4 bits are judged on 16 samples that they were fitted to" in shown
+    steps = json.loads((folder / "arena" / "m.json").read_text())["narrow"]["steps"]
+    assert all(step["accepted"] == (step["arena"] <= size) for step in steps)
+    assert {step["accepted"] for step in steps} == {True, False}
+
+
+def test_a_budget_that_no_mix_keeps(tflm_build: Run, folder: Path, sizes: list[int]) -> None:
+    done = tflm_build(
+        "convert", "m.tflite", "--quantize", "int8", "--calibration", "calibration.npz", "--weight-type", "auto",
+        "--max-flash", str(sizes[1] - 1), "--out-dir", "none", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 1
+    message = (
+        f"finds no mix of weights for --max-flash: the smallest that it may take has {sizes[1]:,} B and an SQNR of "
+    )
+    assert message in done.stderr
 
 
 def test_less_than_min_sqnr_is_refused(tflm_build: Run, folder: Path) -> None:
@@ -243,6 +313,10 @@ def test_a_model_without_such_layers_is_refused(tflm_build: Run, tmp_path: Path)
     ({"weight_type": "int4", "quantize": "int16x8", "calibration": "c.npz"}, "got QUANTIZE int16x8"),
     ({"weight_type": "int4", "quantize": "int8"}, "WEIGHT_TYPE int4 needs CALIBRATION data, to round weights by"),
     ({"weight_type": "auto", "quantize": "int8", "calibration": "c.npz"}, "needs a budget or a floor to search for"),
+    (
+        {"weight_type": "auto", "quantize": "int8", "calibration": "random:9", "max_flash": "9K"},
+        "WEIGHT_TYPE auto needs real data to judge by; got random data",
+    ),
     ({"weight_type": "int2"}, "WEIGHT_TYPE got 'int2'; allowed: int8, int4, auto"),
     ({"min_sqnr": -1.0}, "MIN_SQNR got -1.0; allowed: 0 and more"),
 ])  # fmt: skip

@@ -30,6 +30,9 @@ class Silence:
     def stage(self, title: str) -> None:
         pass
 
+    def part(self, share: float) -> None:
+        pass
+
     def note(self, text: str) -> None:
         pass
 

@@ -2,7 +2,7 @@
 """Say in a few lines what a model became."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tflm_build.emit.shipment import Shipment
@@ -44,7 +44,38 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     macs = sum(layer.macs for layer in shipment.work)
     kind = {"none": "float32"}.get(shipment.graph.quantization, shipment.graph.quantization)
     title = f"{shipment.name}: {kind}, {flash:,} B of flash, {need.size:,} B of arena, {macs:,} MACs"
-    return "\n".join([title, *(f"  {word:<6} {escape(text)}" for word, text in lines.items() if text)])
+    rows = [title]
+    for word, text in lines.items():
+        rows += [f"  {word:<6} {escape(text)}"] if text else []
+        rows += [f"    {escape(row)}" for row in _search(shipment.narrowing)] if word == "weights" else []
+    return "\n".join(rows)
+
+
+def _search(narrowing: Narrowing | None) -> Iterator[str]:
+    """Yield a row for each step of a search: what was tried, and what the model then was."""
+    if narrowing is None or not narrowing.steps:
+        return
+    cells, size = [], narrowing.steps[0].bytes
+    for step in narrowing.steps:
+        cells.append(
+            (
+                f"{step.op} {step.layer}".strip() or "all layers",
+                f"{step.bits} bits",
+                f"{step.bytes - size:+,} B" if step.layer else "",
+                f"{step.bytes:,} B",
+                "no noise" if step.sqnr_db is None else f"{step.sqnr_db:.1f} dB",
+                "" if step.top1 is None else f"top-1 {step.top1:.1%} of {narrowing.searched}",
+                "" if step.arena is None else f"arena {step.arena:,} B",
+                "" if step.accepted else "not kept",
+            )
+        )
+        size = step.bytes if step.accepted else size
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(
+            text.rjust(width) if place else text.ljust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
 
 
 def _shrunk(shrinkage: Shrinkage) -> str:

@@ -212,17 +212,19 @@ class NarrowStep:
 
     Attributes:
         layer, op: that was tried; empty for the model before the first.
-        kept: whether it stays at 4 bits.
-        bytes: of the model then.
-        arena: that it needs then, with the interpreter.
+        bits: that its weights were given.
+        accepted: whether that stays.
+        bytes: of the model with it.
+        arena: that it needs then, with the interpreter; None where that cannot be computed.
         sqnr_db, top1: as in Narrowing.
     """
 
     layer: str
     op: str
-    kept: bool
+    bits: int
+    accepted: bool
     bytes: int
-    arena: int
+    arena: int | None
     sqnr_db: float | None
     top1: float | None
 
@@ -241,6 +243,7 @@ class Narrowing:
             not have one vector as output.
         layers: whose weights have 4 bits.
         steps: of the search, in order; none where nothing was searched.
+        searched: samples that each step was judged on.
     """
 
     bytes: tuple[int, ...]
@@ -251,6 +254,7 @@ class Narrowing:
     top1: float | None
     layers: tuple[NarrowedLayer, ...] = ()
     steps: tuple[NarrowStep, ...] = ()
+    searched: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tflm_build.passes.memory_plan import blocks_of, greedy_head, lower_bound, m
 from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.measure import INTERPRETER_SIZE, Measurement, measure
 
-__all__ = ["Need", "PlannedModel", "plan_arena"]
+__all__ = ["Need", "PlannedModel", "expect_arena", "plan_arena"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,18 @@ def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedM
         targets=arenas_by_target(model),
         peak=() if blocks is None else _peak(blocks, model),
     )
+
+
+def expect_arena(options: Options, model: Model) -> int | None:
+    """Return the arena that a model will need on the target, with the interpreter, planned or not; None: not known."""
+    plan = make_plan(model) if options.plan == "auto" else None
+    target = targets()[options.target]
+    names = [*target.layouts] if options.kernels == "auto" else [options.kernels]
+    sizes = [
+        max((arena_on(each, target, name).bytes or 0 for name in names), default=0)
+        for each in (model, *(() if plan is None else (with_plan(model, plan),)))
+    ]
+    return min(sizes) + INTERPRETER_SIZE if min(sizes) else None
 
 
 def _need(options: Options, model: Model, measured: Measurement) -> Need:

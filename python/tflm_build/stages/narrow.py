@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Give layers weights of 4 bits, and measure what that leaves of the answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,7 @@ from tflm_build.child.table import FIT_WEIGHTS
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Operator
 from tflm_build.model.model import Model
-from tflm_build.model.values import NarrowedLayer, Narrowing
+from tflm_build.model.values import NarrowedLayer, Narrowing, NarrowStep
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.moments import count_taps
@@ -22,6 +22,7 @@ from tflm_build.stages.convert import Converted
 from tflm_build.stages.golden import GoldenInputs, quantize
 from tflm_build.stages.judge import Judge
 from tflm_build.stages.prove import lack
+from tflm_build.stages.search import Search
 
 __all__ = ["narrow"]
 
@@ -33,7 +34,13 @@ _JUDGED: Final = 1_000_000_000
 
 
 def narrow(
-    options: Options, converted: Converted, model: Model, golden: GoldenInputs, *, test_data: bool
+    options: Options,
+    converted: Converted,
+    model: Model,
+    golden: GoldenInputs,
+    part: Callable[[float], None],
+    *,
+    test_data: bool,
 ) -> tuple[Model, Narrowing | None]:
     """Give weights of 4 bits to layers as WEIGHT_TYPE says, and hold what is left to MIN_SQNR.
 
@@ -42,6 +49,7 @@ def narrow(
         converted: the float model, the samples, and those that weights are fitted to.
         model: canonical, of integers.
         golden: the samples in the types of the model's inputs.
+        part: is told what share of a search is done.
         test_data: whether these are test data.
 
     Returns:
@@ -54,6 +62,13 @@ def narrow(
         return model, None
     judge = _judge(options, converted, model, golden)
     layers = {} if options.weight_type == "int8" else _fit(converted, model)
+    steps: list[NarrowStep] = []
+    searched = 0
+    if options.weight_type == "auto":
+        search = Search(options, model, layers)
+        quick = Judge(converted, model, golden, search.most)
+        chosen, searched = search.run(quick, part), quick.samples
+        layers, steps = {place: layers[place] for place in sorted(chosen)}, search.steps
     narrowed = narrow_model(model, layers)
     verdict = judge(narrowed)
     if options.min_sqnr is not None and verdict.sqnr < options.min_sqnr:
@@ -75,6 +90,8 @@ def narrow(
             NarrowedLayer(operators[place].layer, operators[place].op, operators[place].reads[1].elements)
             for place in layers
         ),
+        steps=tuple(steps),
+        searched=searched,
     )
 
 
