@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tflm_build.emit.manifest import manifest
 from tflm_build.emit.shipment import Shipment

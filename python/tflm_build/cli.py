@@ -329,6 +329,26 @@ def esphome(*, model: Path, output: Path | None, verbose: bool, **said: Any) -> 
     click.echo(path)
 
 
+@export.command()
+@click.argument("models", type=Path, nargs=-1, required=True)
+@click.option("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the library; named for its folder")
+@click.option(
+    "--tflm-header", default="Chirale_TensorFlowLite.h", show_default=True, metavar="NAME",
+    help="header by which Arduino finds the library that has TFLM",
+)  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
+def arduino(*, models: tuple[Path, ...], output: Path, tflm_header: str, verbose: bool) -> None:
+    """Write a library folder for the Arduino IDE, arduino-cli and PlatformIO.
+
+    MODELS are the manifests of all models of the program.
+    """
+    from tflm_build.export.arduino import export_arduino
+
+    with one_line_errors(_who(models[0]), verbose=verbose):
+        export_arduino(models, output, tflm_header)
+    click.echo(output)
+
+
 def end_with_signals() -> None:
     """Let this process end in an orderly way when a build system ends it: its children end with it."""
     for name in ("SIGTERM", "SIGHUP"):

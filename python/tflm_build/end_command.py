@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """End a command: an error is one line on standard error and the exit status 1, whatever it is."""
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Final
 import click
 
 from tflm_build.errors import TflmBuildError, first_line
-from tflm_build.spelling import spell_for_caller
+from tflm_build.spelling import CALLER, spell_for_caller
 
 __all__ = ["one_line_errors", "print_error"]
 
@@ -45,7 +46,8 @@ def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
 def print_error(who: str, message: str, *, whole: bool = False) -> None:
     """Print an error, behind what was printed as a result; its middle is left out if it is long and `whole` is not set.
 
-    What went wrong stands at the begin, the remedy at the end.
+    What went wrong stands at the begin, the remedy at the end. In a build by CMake, it follows a command that fills the
+    screen: an empty line sets it apart.
     """
     line = f"tflm-build: error: {who}: {message}"
     if len(line) > _LONGEST and not whole:
@@ -53,4 +55,4 @@ def print_error(who: str, message: str, *, whole: bool = False) -> None:
         line = line[:half] + _LEFT_OUT + line[-half:]
     with suppress(OSError):  # the reader of the results has closed them
         sys.stdout.flush()
-    click.echo(line, err=True)
+    click.echo(f"\n{line}" if os.environ.get(CALLER) == "cmake" else line, err=True)

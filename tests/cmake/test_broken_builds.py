@@ -71,7 +71,8 @@ def test_a_deleted_source(project: Project) -> None:
     source.rename(source.with_suffix(".aside"))
     words = project.make(check=False)
     assert (
-        f"tflm-build: error: dense: SRC '{source}' cannot be read: No such file or directory; check the path" in words
+        f"\n\ntflm-build: error: dense: SRC '{source}' cannot be read: No such file or directory; check the path"
+        in words
     )
     source.with_suffix(".aside").rename(source)
     source.touch()

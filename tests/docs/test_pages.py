@@ -50,6 +50,8 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     variables = {"HOME": str(home), "PIP_NO_INDEX": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "132"}
     variables["PYTHONUNBUFFERED"] = ""  # set, it would change what comes first
     # What CMake finds in .venv is a copy of the day on which `./dev` made that.
+    # Programs that stand in for what a reader has installed.
+    variables["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     variables |= {"tflm_build_ROOT": str(ROOT / "cmake"), "CXXFLAGS": RENAMED}
     yield {**os.environ, **variables}
     shutil.rmtree(tmp_path / "base", ignore_errors=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON for ESPHome's micro_wake_word has the parts of its schema, and only models that it runs get one."""
+"""What is exported is what other programs read, and only where they can use it."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 from support.interpreters import Run
 from support.manifests import save
 from tflm_build.errors import TflmBuildError
+from tflm_build.export.arduino import export_arduino
 from tflm_build.export.esphome import WakeWord, export_esphome
 
 # MANIFEST_SCHEMA_V2 of ESPHome, as JSON says it. It allows no other parts.
@@ -112,3 +113,22 @@ def test_values_out_of_range_are_wrong_usage(tflm_build: Run, tmp_path: Path) ->
     done = tflm_build("export", "esphome", save(manifest(), tmp_path / "hey.json"), *SAID, "--feature-step-size", "31")
     assert done.returncode == 2
     assert "31 is not in the range 0<=x<=30" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "header", "words"),
+    [
+        ("new", "no header", r"TFLM_HEADER got 'no header'; allowed: the name of a header"),
+        ("", "TFLM.h", r"OUTPUT '.*' holds something else than an Arduino library; choose a new or empty folder"),
+        ("new", "TFLM.h", r"'hey_data.c' is not beside 'hey.json': EMBED incbin makes no array"),
+        ("hey.json/in", "TFLM.h", r"OUTPUT '.*' cannot be written to: Not a directory; choose another"),
+    ],
+)
+def test_what_becomes_no_library_for_arduino(folder: str, header: str, words: str, tmp_path: Path) -> None:
+    source = save(manifest(symbol="hey"), tmp_path / "hey.json")
+    if folder.endswith("in"):
+        for end in (".h", ".c", "_data.c", "_ops.cc"):
+            (tmp_path / f"hey{end}").touch()
+    with pytest.raises(TflmBuildError, match=words):
+        export_arduino([source], tmp_path / folder, header)
+    assert not (tmp_path / "new").exists()

@@ -37,6 +37,10 @@ MICRO = "../tflite_micro/tensorflow/lite/micro"
 GIVEN: dict[str, dict[str, Path]] = {
     "README.md": EXAMPLE,
     "getting_started_bazel.md": SINE,
+    "guide/arduino.md": {
+        **_from(QEMU, "patterns.tflite"),
+        **_from(STANDINS / "arduino", "arduino-cli", "pio", to="../bin/"),
+    },
     "guide/calibration.md": EXAMPLE,
     "guide/firmware.md": _from(QEMU, "patterns.tflite", "arm-none-eabi.cmake", "startup.c"),
     "guide/from_xxd.md": {
