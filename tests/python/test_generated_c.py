@@ -46,7 +46,7 @@ def test_no_compiler_has_anything_to_say(compiler: str, standard: str, hello_wor
     headers.append(RUNTIME / "src" / "backend.h")
     check(*flags, "-", text="".join(f'#include "{header}"\n' for header in headers))
     if standard in {"c++17", "c++20"}:
-        tflm = ["-isystem", HEADERS, "-isystem", GEMMLOWP, RENAMED, "-DTFLM_BUILD_PER_CHANNEL"]
+        tflm: list[str | Path] = ["-isystem", HEADERS, "-isystem", GEMMLOWP, RENAMED, "-DTFLM_BUILD_PER_CHANNEL"]
         check(*flags, *tflm, hello_world / "hello_world_ops.cc", cnn / "cnn_ops.cc", NATIVE)
 
 
