@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-__all__ = ["bazel7", "bench", "demo", "docs", "keras_layers", "lint", "tests", "versions"]
+__all__ = ["arm64", "bazel7", "bench", "demo", "docs", "keras_layers", "lint", "tests", "versions"]
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "none"
@@ -47,6 +47,12 @@ def bench(session: nox.Session) -> None:
 def bazel7(session: nox.Session) -> None:
     """Try Debian sid's Bazel, 7 or newer, in a chroot; as root, some minutes. An argument is the chroot's folder."""
     session.run("scripts/bazel7", *session.posargs)
+
+
+@nox.session
+def arm64(session: nox.Session) -> None:
+    """Compile models on Linux on Arm, in an emulator; as root, half an hour. An argument is its Debian's folder."""
+    session.run("scripts/arm64", *session.posargs)
 
 
 @nox.session(venv_backend="venv")

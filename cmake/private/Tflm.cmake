@@ -239,6 +239,9 @@ endfunction()
 # A library that was compiled without it has functions that free memory.
 function(_tflm_build_match_memory library headers result)
   set(${result} "" PARENT_SCOPE)
+  if(NOT CMAKE_NM)
+    return() # as with Microsoft's tools: the project defines it where the library was compiled so
+  endif()
   set(header "${headers}/tensorflow/lite/core/c/common.h")
   if(EXISTS "${header}")
     file(STRINGS "${header}" lines REGEX "TF_LITE_STATIC_MEMORY" LIMIT_COUNT 1)

@@ -31,18 +31,19 @@ def check(*command: str | Path, text: str = "") -> None:
 @pytest.mark.parametrize("standard", [*C, *CXX])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_no_compiler_has_anything_to_say(compiler: str, standard: str, hello_world: Path, cnn: Path) -> None:
-    emitted, headers = ([path for folder in (hello_world, cnn) for path in sorted(folder.glob(ends))] for ends in
-                        ("*.c", "*.h"))  # fmt: skip
+    folders = (hello_world, cnn)
+    emitted = [path for folder in folders for path in sorted(folder.glob("*.c"))]
     if standard in C:
         defines = ["-DTFLM_GOLDEN=some_golden", "-DTFLM_ONE_MODEL=one", "-DTFLM_LIBRARY=library"]
-        data = [path for folder in (hello_world, cnn) for path in folder.glob("*_data.S")]
+        data = [path for folder in folders for path in folder.glob("*_data.S")]
         sources = [*emitted, *data, *sorted((RUNTIME / "src").glob("*.c"))]
         check(compiler, f"-std={standard}", *OF_C, *defines, INCLUDE, "-x", "c", *sources)
         return
     known = ["-Wuseless-cast"] if compiler == "gcc" else []  # that Clang does not have
     flags = [compiler, f"-std={standard}", *OF_CXX, *known, INCLUDE, "-x", "c++"]
     check(*flags, *emitted)
-    headers += [*sorted((RUNTIME / "include").rglob("*.h")), RUNTIME / "src" / "backend.h"]
+    headers = [path for folder in (*folders, RUNTIME / "include") for path in sorted(folder.rglob("*.h"))]
+    headers.append(RUNTIME / "src" / "backend.h")
     check(*flags, "-", text="".join(f'#include "{header}"\n' for header in headers))
     if standard in {"c++17", "c++20"}:
         tflm: list[str | Path] = ["-isystem", HEADERS, "-isystem", GEMMLOWP, RENAMED, "-DTFLM_BUILD_PER_CHANNEL"]

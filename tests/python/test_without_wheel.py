@@ -2,6 +2,7 @@
 """Hosts without the tflite-micro wheel, as macOS and Linux on Arm: LiteRT alone gives the same files."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from support.every_kind import MODELS
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.images import link_host
 from support.interpreters import HELLO_WORLD, Run, read_manifest
+from tflm_build.tasks.attempt import attempt, words
 
 NOTE = "note: TFLM itself was not run, for tflite-micro is not installed"
 ALIKE = (".arena", ".c", ".h", ".tflite", "_data.S", "_data.c", "_golden.c", "_golden.h", "_ops.cc")
@@ -39,6 +41,7 @@ def test_a_keras_model(alone: dict[str, str], hello_world: Path, tflm_build: Run
     )
     assert run.returncode == 0, run.stderr
     assert run.stderr.count(NOTE) == 1
+    assert "  proof  TFLM was not run, what stands for it: 3 of 3 layers equal" in run.stdout
     assert_alike(hello_world, tmp_path, "hello_world")
     manifest, measured = read_manifest(tmp_path), read_manifest(hello_world)
     assert (manifest["arena"]["basis"], measured["arena"]["basis"]) == ("computed", "measured")
@@ -53,6 +56,7 @@ def test_a_keras_model(alone: dict[str, str], hello_world: Path, tflm_build: Run
     ):  # fmt: skip
         done = tflm_build(*command, env=alone)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
+    assert done.stdout.endswith("right in 19 vectors on the references of its layers; TFLM itself was not run\n")
 
 
 def chain() -> Model:
@@ -107,6 +111,19 @@ for module in pkgutil.walk_packages(tflm_build.__path__, "tflm_build."):
 def test_no_module_needs_posix_to_be_imported() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_attempt_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on Windows: what fails has left its words, and later output goes where it went before."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(os, "fork")
+    monkeypatch.delattr(signal, "setitimer")
+    monkeypatch.setattr(sys, "stderr", os.fdopen(2, "w", closefd=False))  # pytest's own writes elsewhere
+    answer = attempt(lambda: {"outputs": [np.arange(3)]}, 1)
+    assert answer is not None
+    assert answer["outputs"][0].tolist() == [0, 1, 2]
+    assert attempt(lambda: {"outputs": [np.arange(3) @ np.arange(2)]}, 1) is None
+    assert "mismatch" in words()
 
 
 def test_macos_on_intel_is_refused() -> None:

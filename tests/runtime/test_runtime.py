@@ -189,11 +189,26 @@ def test_variables_that_are_for_the_program(plain: Path, tmp_path: Path) -> None
     sanitizer = subprocess.run(
         ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
     ).stdout
-    result = run(
-        plain, "answers", PYTHONHOME="/nonexistent", PYTHONPATH=str(tmp_path), PYTHONWARNINGS="error",
-        LD_PRELOAD=sanitizer.strip(), ASAN_OPTIONS="detect_leaks=0",
+    words = run(
+        plain, "answers", LD_PRELOAD=sanitizer.strip(), ASAN_OPTIONS="detect_leaks=0", PYTHONHOME="/nonexistent",
+        PYTHONPATH=str(tmp_path), PYTHONWARNINGS="error",
     )  # fmt: skip
-    assert succeed(result) == ""
+    assert succeed(words) == ""
+
+
+def test_without_tflite_micro_the_references_answer(tmp_path: Path, models: dict[str, Path]) -> None:
+    """Give the same answers, keep state, refuse a small arena, and say who answers."""
+    (tmp_path / "tflite_micro.py").write_text("raise ImportError('no wheel for this system')\n")
+    path, defines = f'-DTFLM_BUILD_PYTHONPATH="{tmp_path}"', DENSE_DEFINES
+    programs = {
+        name: compile_c(tmp_path / name, path, *defines, HERE / f"{name}.c", *models.values(), *SOURCES)
+        for name in ("sessions", "refusals")
+    }
+    note = "LiteRT's reference kernels answer for TFLM, for tflite-micro is not installed"
+    for scenario in ("answers", "several_tensors", "state"):
+        words = succeed(run(programs["sessions"], scenario))
+        assert set(words.splitlines()) == {f"tflm-build: note: host backend: {note}"}
+    assert "arena is too small" in succeed(run(programs["refusals"], "small_arena_modest_descriptor"))
 
 
 @pytest.mark.parametrize("scenario", ["answers", "state"])

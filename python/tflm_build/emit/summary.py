@@ -38,7 +38,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
         "data": _data(converted.calibration),
         "passes": _rewrites(converted),
-        "proof": f"{_layers(proof)}{_whole(proof)} in {shipment.golden.count} vectors{_accuracy(proof)}",
+        "proof": f"{_layers(arranged, proof)}{_whole(proof)} in {shipment.golden.count} vectors{_accuracy(proof)}",
         "ops": ", ".join(used.op for used in shipment.ops),
     }
     macs = sum(layer.macs for layer in shipment.work)
@@ -136,11 +136,12 @@ def _planned(arranged: PlannedModel) -> str:
     return f"; bound {arranged.lower_bound:,} B, gap {arranged.greedy_head - arranged.lower_bound:,} B"
 
 
-def _layers(proof: Proof) -> str:
-    """Say what the comparison of layers found."""
+def _layers(arranged: PlannedModel, proof: Proof) -> str:
+    """Say what the comparison of layers found, and if TFLM was not part of it."""
     compared = [layer.difference for layer in proof.layers if layer.difference is not None]
     far = [difference for difference in compared if difference > 0]
-    text = f"{len(compared) - len(far)} of {len(proof.layers)} layers equal to their references"
+    text = "" if arranged.measured.on_tflm else "TFLM was not run, what stands for it: "
+    text += f"{len(compared) - len(far)} of {len(proof.layers)} layers equal to their references"
     if far:
         text += f", {len(far)} at most {max(far):.3g} from them"
     if proof.not_compared:

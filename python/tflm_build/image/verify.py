@@ -71,7 +71,7 @@ def verify_image(image: Image, manifest: Manifest) -> Verdict:
     content = image.read(model.address, manifest.size)
     wrong = [*_check_content(manifest, model, content, flatbuffer)]
     faults += [*wrong, *_check_place(image, manifest, model), *_check_descriptor(image, manifest, model)]
-    vectors = 0
+    vectors = ""
     if content is not None and not wrong:
         try:
             vectors = verify_vectors(manifest, content)
@@ -81,7 +81,7 @@ def verify_image(image: Image, manifest: Manifest) -> Verdict:
     where = f"0x{model.address:08x}" + (f" in {section.name}" if section else "")
     summary = (
         f"{manifest.name}: {where}, {manifest.size:,} B, aligned to {manifest.align}, read-only, "
-        f"right in {'a sequence of ' if manifest.sequence else ''}{vectors} vectors on TFLM"
+        f"right in {'a sequence of ' if manifest.sequence else ''}{vectors}"
     )
     return Verdict(manifest.name, summary, tuple(faults))
 
