@@ -162,6 +162,11 @@
   ``none``
     data, headers and descriptors alone
 
+.. cmake:variable:: TFLM_BUILD_PROBE
+
+  May be set before the first model: OFF does not compile a probe, which tells the sizes of TFLM's structures, for which
+  arenas are then computed.
+
 .. cmake:variable:: TFLM_BUILD_INCLUDE_DIR
 
   The folder of the runtime's headers. The runtime's target is ``tflm_build_runtime``, which is installed and exported

@@ -150,6 +150,14 @@ function(_tflm_build_add_model function name arguments)
     endif()
   endforeach()
 
+  if(backend STREQUAL "native" AND NOT DEFINED arg_ARENA)
+    _tflm_build_probe(probe)
+    if(probe)
+      list(APPEND options --probe "${probe}")
+      list(APPEND inputs tflm_build_probe "${probe}")
+    endif()
+  endif()
+
   # The manifest comes first: the converter puts it in its place last, and the depfile names it.
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
   # In the place of outputs and of macros CMake carries less; and a '$' it forgets to escape for Ninja.

@@ -168,3 +168,26 @@ function(_tflm_build_kernels target result)
     endif()
   endwhile()
 endfunction()
+
+# Return the object file of the probe, which has sizes of TFLM's structures for this compiler; "" where there is none.
+#
+# It is a generator expression, which differs by configuration where a build has several, as a model may not.
+function(_tflm_build_probe result)
+  set(${result} "" PARENT_SCOPE)
+  get_property(several GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+  if(NOT TARGET tflm_build_tflm OR several OR (DEFINED TFLM_BUILD_PROBE AND NOT TFLM_BUILD_PROBE))
+    return()
+  endif()
+  if(NOT TARGET tflm_build_probe)
+    _tflm_build_root(root)
+    add_library(tflm_build_probe OBJECT EXCLUDE_FROM_ALL "${root}/runtime/src/probe.cc")
+    target_link_libraries(tflm_build_probe PRIVATE tflm_build::tflm)
+    _tflm_build_compile_as_tflm(tflm_build_probe)
+    _tflm_build_keep_apart(tflm_build_probe)
+    set_target_properties(tflm_build_probe PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
+    if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+      target_compile_options(tflm_build_probe PRIVATE -fno-lto) # an object for LTO has no data
+    endif()
+  endif()
+  set(${result} "$<TARGET_OBJECTS:tflm_build_probe>" PARENT_SCOPE)
+endfunction()

@@ -23,6 +23,7 @@ from tflm_build.options import Options
 from tflm_build.progress import Progress
 from tflm_build.report.model_page import model_page
 from tflm_build.source.read import FUNCTION, Source, read_source
+from tflm_build.source.read_probe import read_probe
 from tflm_build.source.read_samples import data_files, read_samples
 from tflm_build.source.samples import Samples
 from tflm_build.stages.activations import describe_activations
@@ -63,7 +64,9 @@ def count_stages(options: Options) -> int:
     return 5 + (options.weight_type != "int8")
 
 
-def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "all") -> Result:
+def build(
+    options: Options, out_dir: Path, progress: Progress, *, emit: str = "all", probe: Path | None = None
+) -> Result:
     """Compile a model and write its files; on an error nothing is written.
 
     Args:
@@ -71,6 +74,7 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
         out_dir: where the files go; created if need be.
         progress: shows each stage.
         emit: a key of EMITTED, to write that file alone; the bytes are those that it has among all others.
+        probe: the object file of runtime/src/probe.cc, compiled for the TFLM that runs the model.
 
     Raises:
         TflmBuildError: for everything that a user can fix.
@@ -80,12 +84,13 @@ def build(options: Options, out_dir: Path, progress: Progress, *, emit: str = "a
     functions = ((FUNCTION.fullmatch(text), text) for text in given)
     sources = [Path(function[1] if function else text) for function, text in functions]
     with place_files(out_dir, sources) as place:
-        return _build(options, out_dir, progress, emit, place)
+        return _build(options, out_dir, progress, emit, probe, place)
 
 
-def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place: Place) -> Result:
+def _build(options: Options, out_dir: Path, progress: Progress, emit: str, probe: Path | None, place: Place) -> Result:
     """Call the stages in their order, and place what they make."""
     progress.stage("reading")
+    sizes = read_probe(probe) if probe else {}
     source = read_source(options.src, unsafe=options.unsafe_deserialize)
     paths = {"CALIBRATION": options.calibration, "TEST_DATA": options.test_data}
     data = {option: None if path is None else read_samples(option, path) for option, path in paths.items()}
@@ -109,7 +114,7 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     for note in cost_of_unrolled(model):
         progress.note(note)
     ops = check_ops(graph)
-    arranged = plan_arena(options, model, golden)
+    arranged = plan_arena(options, model, golden, sizes)
     if not arranged.measured.on_tflm:
         progress.note(_NOT_RUN)
     if arranged.measured.disagrees:
@@ -155,6 +160,7 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, place
     inputs = [
         *source.files,
         *map(Path, converted.files),
+        *([probe] if probe else []),
         *(file for path in paths.values() if path for file in data_files(path)),
         *(Path(file) for samples in data.values() if samples is not None for file in samples.files),
         *tool_files(),

@@ -72,9 +72,22 @@ def _who(path: Path) -> str:
     "--emit", default="all", type=click.Choice(["all", *_EMITTED]), metavar="FILE",
     help=f"write one file alone: {', '.join(_EMITTED)}",
 )  # fmt: skip
+@click.option(
+    "--probe", type=Path, metavar="PATH",
+    help="object file of runtime/src/probe.cc, which has sizes of your TFLM's structures for your chip",
+)  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="print notes and errors, but no progress")
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
-def convert(*, model: str | None, out_dir: Path | None, emit: str, quiet: bool, verbose: bool, **values: Any) -> None:
+def convert(
+    *,
+    model: str | None,
+    out_dir: Path | None,
+    emit: str,
+    probe: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **values: Any,
+) -> None:
     """Compile one model: write C files, manifest and depfile.
 
     MODEL is what --src takes, with a name and a folder of its own: `tflm-build convert sine.keras` writes the model
@@ -96,7 +109,7 @@ def convert(*, model: str | None, out_dir: Path | None, emit: str, quiet: bool, 
     with one_line_errors(values["name"] or "convert", verbose=verbose):
         options = Options(**values)
         with show_progress(options.name, count_stages(options), quiet=quiet) as progress:
-            result = build(options, out_dir, progress, emit=emit)
+            result = build(options, out_dir, progress, emit=emit, probe=probe)
     click.echo(result.summary + f"\n  files  {out_dir}" * beside)
 
 

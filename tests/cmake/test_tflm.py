@@ -5,6 +5,7 @@ The real library is a vendor's fork, which renames the namespace; see CONTRIBUTI
 upstream's create_tflm_tree.py writes: a stand-in of that layout is compiled, not run.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,9 @@ def test_a_prefix(project: Project, prefix: Path) -> None:
     ) in words
     project.make()
     assert PASSED in project.ctest()
+    arena = json.loads(project.emitted("dense")["dense.json"])["arena"]
+    assert (arena["basis"], arena["target"]) == ("computed", "host")
+    assert arena["size"] > arena["host_size"]
     for program, expected in (("dense_golden_test", True), ("host_golden_test", False)):
         listed = subprocess.run(["ldd", project.build / program], capture_output=True, text=True, check=True).stdout
         assert ("tflm" in listed) == expected

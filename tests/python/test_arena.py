@@ -17,15 +17,16 @@ from support.every_op import one_operator_models
 from support.hand_made import Model, Op, Tensor, flatbuffer, schema
 from support.interpreters import Run, read_manifest
 from support.vendor_tflm import GEMMLOWP, HEADERS, RENAMED
-from tflm_build.arena.layout import HOST, Layout
+from tflm_build.arena.layout import HOST, Layout, given_layout
 from tflm_build.arena.replay import compute_arena
 from tflm_build.arena.rules import Scratch, kernels, requests
-from tflm_build.arena.targets import arena_on, targets
+from tflm_build.arena.targets import arena_on, targets, with_sizes
 from tflm_build.model import ops
 from tflm_build.model.flatbuffer import load, store
 from tflm_build.model.types import TYPES
 from tflm_build.options import TARGETS, Options
 from tflm_build.passes.canonical import canonicalize
+from tflm_build.source.read_probe import read_probe
 from tflm_build.stages import measure as measure_stage
 from tflm_build.stages.golden import golden_inputs
 from tflm_build.stages.measure import measure
@@ -343,3 +344,50 @@ def test_what_a_device_reported_is_emitted(tflm_build: Run, tmp_path: Path) -> N
     assert "--max-arena is exceeded: got 5,120 B of arena" in result.stderr
     result = tflm_build("convert", *arguments, "--arena", "12")
     assert "--arena got '12'; allowed: 1K to 1024M, as a device reported it" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("compiler", "layout", "tensor"),
+    [(["g++"], Layout(8, 4), 112), (["arm-none-eabi-g++", "-mcpu=cortex-m55"], ARM, 28)],
+)
+def test_a_probe_tells_the_sizes_of_a_tflm(
+    compiler: list[str], layout: Layout, tensor: int, tflm_build: Run, tmp_path: Path
+) -> None:
+    """The vendor's TFLM has other tensors than the wheel, and more so without TF_LITE_STATIC_MEMORY."""
+    probe = tmp_path / "probe.o"
+    flags: list[str | Path] = [] if layout.pointer == 8 else ["-DTF_LITE_STATIC_MEMORY"]
+    flags += ["-std=c++17", "-fno-rtti", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", RENAMED]
+    flags += ["-isystem", HEADERS, "-isystem", GEMMLOWP, "-c", "-o", probe, ROOT / "runtime" / "src" / "probe.cc"]
+    subprocess.run([*compiler, *flags], check=True)
+    sizes = read_probe(probe)
+    assert (sizes["pointer"][0], sizes["enumeration"][0], sizes["Tensor"][0]) == (
+        layout.pointer, layout.enumeration, tensor
+    )  # fmt: skip
+    given = given_layout(sizes, frozenset({"cmsis-nn"}))
+    assert given.size("ConvData").bytes == layout.size("ConvData").bytes + layout.pointer  # and its alignment
+    assert given.size("PoolData") == replace(layout, built_with=frozenset({"cmsis-nn"})).size("PoolData")
+    source = tmp_path / "cnn.tflite"
+    source.write_bytes(MODELS["cnn"]())
+    target = "host" if layout.pointer == 8 else "cortex-m55"
+    arguments = ["--name", "m", "--src", source, "--target", target, "--out-dir", tmp_path / "out", "--plan", "off"]
+    result = tflm_build("convert", *arguments, "--shrink", "off", "--probe", probe)
+    assert result.returncode == 0, result.stderr
+    assert " kernels and the sizes of your TFLM's structures\n" in result.stdout
+    arena = read_manifest(tmp_path / "out")["arena"]
+    model = canonicalize(source.read_bytes())
+    assert arena["smallest"] == max(
+        compute_arena(model, each).bytes or 0
+        for target_layouts in with_sizes(targets()[target], sizes).layouts.values()
+        for each in target_layouts
+    )
+    assert str(probe) in (tmp_path / "out" / "m.d").read_text()
+
+
+def test_a_probe_that_says_nothing(tflm_build: Run, tmp_path: Path) -> None:
+    arguments = ["--name", "m", "--src", __file__, "--out-dir", tmp_path / "out", "--probe"]
+    for probe, words in (
+        (tmp_path / "none.o", "cannot be read: No such file or directory; build it anew"),
+        (Path(__file__), "has no sizes of TFLM's structures; compile runtime/src/probe.cc without -flto"),
+    ):
+        result = tflm_build("convert", *arguments, probe)
+        assert f"the probe '{probe}' {words}" in result.stderr

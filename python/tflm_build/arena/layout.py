@@ -2,12 +2,13 @@
 """Work out the sizes of TFLM's structures for a kind of processor and a build of TFLM."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
 
-__all__ = ["HOST", "Layout", "Size", "round_up"]
+__all__ = ["HOST", "Layout", "Size", "given_layout", "round_up"]
 
 
 class Size(NamedTuple):
@@ -25,11 +26,13 @@ class Layout:
         pointer: bytes of a pointer and of size_t.
         enumeration: bytes of an enumeration: 1 where the compiler makes them short, as for Arm, else 4.
         built_with: what TFLM was built with, of the column "with" in structures.tsv.
+        given: structures whose sizes are known, with all but what a library of kernels adds.
     """
 
     pointer: int
     enumeration: int
     built_with: frozenset[str] = frozenset()
+    given: frozenset[tuple[str, Size]] = frozenset()
 
     def size(self, structure: str) -> Size:
         """Return the size of a structure; KeyError for one that structures.tsv lacks."""
@@ -38,6 +41,17 @@ class Layout:
 
 HOST: Final = Layout(8, 4, frozenset({"compression", "recording"}))
 """The tflite-micro wheel, which the model is measured on."""
+
+
+def given_layout(sizes: Mapping[str, tuple[int, int]], built_with: frozenset[str]) -> Layout:
+    """Return the layout of a TFLM whose sizes a probe told.
+
+    Args:
+        sizes: bytes and alignment of structures, and of `pointer` and `enumeration`.
+        built_with: its library of kernels.
+    """
+    given = frozenset((structure, Size(*size)) for structure, size in sizes.items())
+    return Layout(sizes["pointer"][0], sizes["enumeration"][0], built_with, given)
 
 
 def round_up(value: int, alignment: int) -> int:
@@ -49,10 +63,11 @@ def round_up(value: int, alignment: int) -> int:
 def _size(layout: Layout, structure: str) -> Size:
     """Lay the fields of a structure out, each at a multiple of its size."""
     fields, further = _structures()[structure]
+    end, widest = dict(layout.given).get(structure, Size(0, 1))
+    fields = "" if end else fields
     for condition, more in further:
         fields += more if condition in layout.built_with else ""
     sizes = {"p": layout.pointer, "e": layout.enumeration, "d": 8, "i": 4, "h": 2, "b": 1}
-    end, widest = 0, 1
     for count, field in re.findall(r"(\d*)([a-z])", fields):
         end = round_up(end, sizes[field]) + int(count or 1) * sizes[field]
         widest = max(widest, sizes[field])

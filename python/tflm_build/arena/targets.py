@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Know the processors and libraries of kernels that an arena can be computed for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final
 
-from tflm_build.arena.layout import HOST, Layout
+from tflm_build.arena.layout import HOST, Layout, given_layout
 from tflm_build.arena.replay import ComputedArena, compute_arena
 from tflm_build.model.model import Model
 
-__all__ = ["ANY_TARGET", "HOST_TARGET", "REFERENCE", "OnTarget", "Target", "arena_on", "arenas_by_target", "targets"]
+__all__ = [
+    "ANY_TARGET",
+    "HOST_TARGET",
+    "REFERENCE",
+    "OnTarget",
+    "Target",
+    "arena_on",
+    "arenas_by_target",
+    "targets",
+    "with_sizes",
+]
 
 REFERENCE: Final = "reference"
 HOST_TARGET: Final = "host"
@@ -66,6 +77,16 @@ def targets() -> dict[str, Target]:
         for library, several in found[kind].layouts.items():
             together[library] = (*together.get(library, ()), *several)
     return found | {ANY_TARGET: Target(ANY_TARGET, together)}
+
+
+def with_sizes(target: Target, sizes: Mapping[str, tuple[int, int]]) -> Target:
+    """Return a target whose TFLM has structures of these sizes; see `given_layout`."""
+    libraries = target.layouts.items()
+    given = {
+        name: tuple(given_layout(sizes, layout.built_with - {"compression", "recording"}) for layout in layouts)
+        for name, layouts in libraries
+    }
+    return Target(target.name, given)
 
 
 def arena_on(model: Model, target: Target, kernels: str) -> ComputedArena:

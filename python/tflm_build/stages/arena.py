@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find the smallest arena: measure the model as TFLM plans it, and with a plan of our own where that is smaller."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tflm_build.arena.targets import ANY_TARGET, HOST_TARGET, REFERENCE, OnTarget, arena_on, arenas_by_target, targets
+from tflm_build.arena.targets import (
+    ANY_TARGET,
+    HOST_TARGET,
+    REFERENCE,
+    OnTarget,
+    Target,
+    arena_on,
+    arenas_by_target,
+    targets,
+    with_sizes,
+)
 from tflm_build.arrays import same_answers
 from tflm_build.model.lifetimes import Block
 from tflm_build.model.model import Model
@@ -77,23 +87,31 @@ class PlannedModel:
     peak: tuple[tuple[str, int], ...]
 
 
-def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedModel:
+def plan_arena(
+    options: Options, model: Model, golden: GoldenInputs, sizes: Mapping[str, tuple[int, int]]
+) -> PlannedModel:
     """Measure a model, and plan its memory unless `plan` is off.
 
     A plan is kept only where TFLM then needs a smaller arena on the target, and gives the same answers here.
+
+    Args:
+        options: what the user decided.
+        model: canonical.
+        golden: the inputs that it is run on.
+        sizes: of structures of the TFLM that runs it, where a probe told.
 
     Raises:
         TflmBuildError: TFLM does not run the model.
     """
     unplanned = best = measure(model, golden)
-    need = before = _need(options, model, unplanned)
+    need = before = _need(options, model, unplanned, sizes)
     blocks = blocks_of(model)
     plan = make_plan(model) if options.plan == "auto" else None
     planned = False
     if plan is not None:
         candidate = with_plan(model, plan)
         measured = measure(candidate, golden)
-        wanted = _need(options, candidate, measured)
+        wanted = _need(options, candidate, measured, sizes)
         if wanted.smallest < before.smallest and same_answers(measured.answers, unplanned.answers):
             model, best, need, planned = candidate, measured, wanted, True
     return PlannedModel(
@@ -110,9 +128,12 @@ def plan_arena(options: Options, model: Model, golden: GoldenInputs) -> PlannedM
 
 
 def expect_arena(options: Options, model: Model) -> int | None:
-    """Return the arena that a model will need on the target, with the interpreter, planned or not; None: not known."""
+    """Return the arena that a model will need on the target, with the interpreter, planned or not; None: not known.
+
+    It is that of TFLM as published: what a probe tells of another one, `plan_arena` adds.
+    """
     plan = make_plan(model) if options.plan == "auto" else None
-    target = targets()[options.target]
+    target = _target(options)
     names = [*target.layouts] if options.kernels == "auto" else [options.kernels]
     sizes = [
         max((arena_on(each, target, name).bytes or 0 for name in names), default=0)
@@ -121,13 +142,20 @@ def expect_arena(options: Options, model: Model) -> int | None:
     return min(sizes) + INTERPRETER_SIZE if min(sizes) else None
 
 
-def _need(options: Options, model: Model, measured: Measurement) -> Need:
+def _target(options: Options) -> Target:
+    """Return the target; the host where none was given or found."""
+    return targets()[HOST_TARGET if options.target == "auto" else options.target]
+
+
+def _need(options: Options, model: Model, measured: Measurement, sizes: Mapping[str, tuple[int, int]]) -> Need:
     """Return what the target needs: as computed, or as measured on the host where it is that, or has an op unknown."""
-    basis = "measured" if measured.on_tflm else "computed"
-    here = Need(measured.enough, measured.head, measured.tail, basis, HOST_TARGET, REFERENCE, measured.basis)
-    if options.target in {"auto", HOST_TARGET}:
+    here_basis = "measured" if measured.on_tflm else "computed"
+    here = Need(measured.enough, measured.head, measured.tail, here_basis, HOST_TARGET, REFERENCE, measured.basis)
+    target = _target(options)
+    if sizes:
+        target = with_sizes(target, sizes)
+    elif target.name == HOST_TARGET:
         return here
-    target = targets()[options.target]
     names = [*target.layouts] if options.kernels == "auto" else [options.kernels]
     kernels, arena = max(((name, arena_on(model, target, name)) for name in names), key=lambda pair: pair[1].bytes or 0)
     if arena.bytes is None:
@@ -136,7 +164,11 @@ def _need(options: Options, model: Model, measured: Measurement) -> Need:
     note = f"computed for {target.name} with {kernels} kernels"
     if target.name == ANY_TARGET:
         note = "the most that a chip of 32 bits needs with any kernels; TARGET and KERNELS say which it is"
-    return Need(arena.bytes, arena.head, arena.tail, basis, target.name, kernels, note)
+    if sizes:
+        note += " and the sizes of your TFLM's structures"
+    # A test on the machine that builds may run on the interpreter of the wheel.
+    smallest = max(arena.bytes, here.smallest) if target.name == HOST_TARGET else arena.bytes
+    return Need(smallest, arena.head, arena.tail, basis, target.name, kernels, note)
 
 
 def _reported(options: Options, need: Need) -> Need:
