@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from support.every_kind import MODELS
+from support.every_op import one_operator_models
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import Run, litert_outputs, tflm_outputs
 from support.random_graphs import random_graph, random_inputs
@@ -23,6 +24,7 @@ from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.channels import remove_channels
 from tflm_build.passes.intervals import Interval, analyse
 from tflm_build.passes.shrink import Shrinking, shrink_model
+from tflm_build.passes.unread import drop_unread
 from tflm_build.stages import shrink as stage
 from tflm_build.stages.doubts import doubts
 from tflm_build.stages.drive import driving_inputs
@@ -176,6 +178,35 @@ def test_both_interpreters_answer_without_what_they_do_not_read() -> None:
                 )
                 compared += 1
     assert compared > 100
+
+
+def test_both_interpreters_answer_without_options_that_say_nothing() -> None:
+    """Look at every op, for each type of its elements."""
+    random = np.random.RandomState(0)
+    without: set[str] = set()
+    for name, source in one_operator_models().items():
+        model = canonicalize(source)
+        after = drop_unread(model)
+        (before,), (changed,) = model.tree.subgraphs[0].operators, after.tree.subgraphs[0].operators
+        if before.builtinOptions is None or changed.builtinOptions is not None:
+            continue
+        vectors = [
+            (random.standard_normal(each.shape) * 20).astype(each.dtype) if each.dtype.kind in "if" else
+            np.zeros(each.shape, each.dtype)
+            for each in model.graph.inputs
+        ]  # fmt: skip
+        count = len(model.graph.outputs)
+        for run in (tflm_outputs, litert_outputs):
+            try:
+                wanted = run(source, vectors, count) if run is tflm_outputs else run(source, vectors)
+            except (RuntimeError, ValueError):  # an op that one of them lacks
+                continue
+            got = run(after.flatbuffer, vectors, count) if run is tflm_outputs else run(after.flatbuffer, vectors)
+            for one, other in zip(got, wanted, strict=True):
+                np.testing.assert_array_equal(one, other, err_msg=f"{name}, {run.__name__}")
+            without.add(f"{model.graph.operators[0].op} {run.__name__}")
+    both = {f"{op} {run}" for op in ("FULLY_CONNECTED", "MUL", "PAD") for run in ("tflm_outputs", "litert_outputs")}
+    assert both <= without
 
 
 def biases(model: Any) -> Any:

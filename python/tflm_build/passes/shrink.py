@@ -26,7 +26,7 @@ __all__ = ["RECORDS", "STEPS", "Shrinking", "describe_shrinking", "model_macs", 
 _UNITS: Final = (1, 2, 4, 8)
 """Channels are removed in multiples of each of these, and the smallest model is taken."""
 
-RECORDS: Final = "scales and shapes that no kernel reads"
+RECORDS: Final = "scales, shapes and options that no kernel reads"
 """The step that leaves every layer as it is."""
 
 

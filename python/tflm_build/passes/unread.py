@@ -21,7 +21,10 @@ _MAX_RANK: Final = 8
 
 
 def drop_unread(model: Model) -> Model:
-    """Drop scales of biases, which are those of input and weights, and shapes that RESHAPE has in its options too."""
+    """Drop scales of biases, which are those of input and weights, and shapes that RESHAPE has in its options too.
+
+    Options go as well where they have no fields, or say what is the default.
+    """
     main = model.graph.subgraphs[0]
     draft = ModelDraft(model)
     biases, others = set[int](), {*main.inputs, *main.outputs}
@@ -33,6 +36,9 @@ def drop_unread(model: Model) -> Model:
             changed.inputs = changed.inputs[:1]
             changed.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
             changed.builtinOptions = schema.ReshapeOptionsT(newShape=np.array(operator.outputs[0].shape, np.int32))
+        options = changed.builtinOptions
+        if options is not None and vars(options) == (vars(type(options)()) if _takes_defaults(operator) else {}):
+            changed.builtinOptions, changed.builtinOptionsType = None, schema.BuiltinOptions.NONE
     for place in biases - others:
         draft.tensors[place].quantization = None
     return draft.finish()
@@ -47,6 +53,15 @@ def _ignores_scale(operator: Operator) -> bool:
     if kernel is None or bias is None or bias.type not in {"int32", "int64"}:
         return False
     return operator.op in _CONVOLUTIONS or (operator.op == "FULLY_CONNECTED" and len(kernel.scales) > 1)
+
+
+def _takes_defaults(operator: Operator) -> bool:
+    """Say whether interpreters take an operator without options for one with those by default.
+
+    LiteRT asks for the type of the bias in those of an int16 FULLY_CONNECTED, and TFLM takes another value for one of
+    ADD's and SUB's.
+    """
+    return operator.op == "MUL" or (operator.op == "FULLY_CONNECTED" and operator.reads[0].type == "int8")
 
 
 def _shape_is_fixed(operator: Operator) -> bool:
