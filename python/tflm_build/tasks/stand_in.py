@@ -202,5 +202,11 @@ def _on_litert(model: Model, places: Sequence[int]) -> list[_Part]:
     with contextlib.suppress(RuntimeError, ValueError):
         return [_OnLitert(model, places, RESOLVERS[0])]
     if len(places) == 1:
-        return [_OnLitert(model, places, RESOLVERS[1])]
+        try:
+            return [_OnLitert(model, places, RESOLVERS[1])]
+        except (RuntimeError, ValueError) as error:
+            msg = (
+                f"LiteRT, which stands for it, refuses Node {model.layers[0][places[0]]} (number {places[0]}): {error}"
+            )
+            raise RuntimeError(msg) from error
     return [part for place in places for part in _on_litert(model, [place])]
