@@ -142,7 +142,7 @@ class _OnLitert:
 
     @contextlib.contextmanager
     def _naming(self) -> Iterator[None]:
-        """Number an operator that LiteRT refuses as in the whole model."""
+        """Say of an operator that LiteRT refuses which one of the whole model it is."""
         try:
             yield
         except (RuntimeError, ValueError) as error:
