@@ -6,8 +6,9 @@ LiteRT's reference kernels, else its optimized ones. Where operators share varia
 """
 
 import contextlib
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -123,8 +124,10 @@ class _OnLitert:
 
     def __init__(self, model: Model, places: Sequence[int], resolver: str) -> None:
         cut = cut_apart(model, places, joined=True)
-        self._interpreter = reference_interpreter(cut.flatbuffer, resolver=resolver)
-        self._interpreter.allocate_tensors()
+        self._places = places
+        with self._naming():
+            self._interpreter = reference_interpreter(cut.flatbuffer, resolver=resolver)
+            self._interpreter.allocate_tensors()
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         self._inputs = [(detail["index"], place) for detail, place in zip(inputs, cut.inputs, strict=True)]
         self._outputs = [(detail["index"], place) for detail, place in zip(outputs, cut.outputs, strict=True)]
@@ -132,9 +135,20 @@ class _OnLitert:
     def run(self, values: dict[int, Array]) -> None:
         for index, place in self._inputs:
             self._interpreter.set_tensor(index, values[place])
-        self._interpreter.invoke()
+        with self._naming():
+            self._interpreter.invoke()
         for index, place in self._outputs:
             values[place] = self._interpreter.get_tensor(index)
+
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Say of an operator that LiteRT refuses which one of the whole model it is."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            words = re.sub(r"(?<=ode number )\d+", lambda found: str(self._places[int(found[0])]), str(error))
+            msg = f"LiteRT, which stands for TFLM here, says: {words}"
+            raise RuntimeError(msg) from error
 
 
 class _Computed:
