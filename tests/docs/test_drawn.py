@@ -31,7 +31,7 @@ new Promise(found => {
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the documentation."""
     folder = tmp_path_factory.mktemp("docs")
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "sphinx",
