@@ -40,6 +40,8 @@ function(_tflm_build_runtime backend result)
     if(TFLM_BUILD_PYTHONPATH)
       target_compile_definitions(${target} PRIVATE "TFLM_BUILD_PYTHONPATH=\"${TFLM_BUILD_PYTHONPATH}\"")
     endif()
+  else()
+    target_sources(${target} PRIVATE "${sources}/no_backend.c") # linked where tflm_open() is called: an error
   endif()
   _tflm_build_keep_apart(${target})
   if(target STREQUAL "tflm_build_runtime")

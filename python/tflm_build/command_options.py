@@ -13,6 +13,8 @@ from tflm_build.spelling import spell
 
 __all__ = ["GROUPS", "Grouped", "complete_file", "table_options"]
 
+_LONGEST = 40  # characters of choices that fit beside an option
+
 # What the help of convert says of options beside the table's text.
 _BY_MODEL = {"name": "; default with MODEL: the file's name"}
 
@@ -59,14 +61,18 @@ def table_options(function: Callable[..., None]) -> Callable[..., None]:
     for field in reversed(dataclasses.fields(Options)):
         facts = field.metadata
         flag = facts["group"] == "flag"
+        choices = "|".join(facts["choices"] or ())
+        many = len(choices) > _LONGEST
         function = click.option(
             "--" + field.name.replace("_", "-"),
             is_flag=flag,
             type=None if flag else facts["kind"],
-            metavar=None if flag else facts["metavar"] or "|".join(facts["choices"]),
+            metavar=None if flag else facts["metavar"] or ("NAME" if many else choices),
             default=None if facts["group"] == "required" else field.default,
             show_default=facts["choices"] is not None,
             shell_complete=_complete(facts),
-            help=spell(facts["meaning"], "command") + _BY_MODEL.get(field.name, ""),
+            help=spell(facts["meaning"], "command")
+            + (f"; one of {', '.join(facts['choices'])}" if many else "")
+            + _BY_MODEL.get(field.name, ""),
         )(function)
     return function

@@ -27,12 +27,23 @@ FAULTS = {
     "wild_call": "((void (*)(void))0x90000001)();",
     "odd_state": "((void (*)(void))0x00000100)();",  # a Cortex-M knows no Arm instructions
 }
+OPENS = """
+#include "hello_world.h"
+#include "tflm_build/model.h"
+int main(void) {
+  static TFLM_ALIGNED uint8_t arena[HELLO_WORLD_ARENA_SIZE];
+  tflm_session session;
+  return tflm_open(&session, &hello_world_model, arena, sizeof arena, 0) == TFLM_OK ? 0 : 1;
+}
+"""
 PROGRAM = '#include <stdio.h>\nint main(void) {{\n  puts("alive");\n  {}\n  return 0;\n}}\n'
 MORE_PROGRAMS = """
 foreach(fault IN ITEMS {faults})
   add_executable(${{fault}} ${{fault}}.c)
   target_link_libraries(${{fault}} PRIVATE board)
 endforeach()
+add_executable(opens EXCLUDE_FROM_ALL opens.c)
+target_link_libraries(opens PRIVATE board hello_world)
 foreach(place IN ITEMS in_ram misaligned)
   add_executable(${{place}} firmware.c $<TARGET_OBJECTS:board>)
   target_link_options(${{place}} PRIVATE "-T${{CMAKE_CURRENT_SOURCE_DIR}}/${{place}}.ld" -Wl,--gc-sections)
@@ -54,6 +65,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     shutil.copytree(ROOT / "examples" / "cortex_m_qemu", source)
     for name, fault in FAULTS.items():
         (source / f"{name}.c").write_text(PROGRAM.format(fault))
+    (source / "opens.c").write_text(OPENS)
     script = (source / "mps2_an385.ld").read_text()
     with_a_gap = replace(script, ".tflm_models : ALIGN(16)\n  {", ".tflm_models : SUBALIGN(4)\n  {\n    . += 4;")
     (source / "misaligned.ld").write_text(with_a_gap)
@@ -65,6 +77,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.configure("--toolchain", "arm-none-eabi.cmake", "-DCMAKE_BUILD_TYPE=MinSizeRel")
     assert "FLASH:" in project.make()  # how full the memories are
     return project
+
+
+def test_running_a_model_without_an_interpreter_is_explained(project: Project) -> None:
+    words = project.make("--target", "opens", check=False)
+    assert "undefined reference to `tflm_open_needs_a_TFLM__pass_TFLM_SOURCE_DIR_or_TFLM_ROOT_or_TFLM_TARGET'" in words
 
 
 def run_test(project: Project, name: str, image: Path) -> tuple[int, list[str]]:

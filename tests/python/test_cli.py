@@ -178,6 +178,7 @@ def test_the_help_shows_options_in_groups(tflm_build: Run) -> None:
     shown = tflm_build("convert", "--help").stdout
     headings = re.findall(r"^(\w.*):$", shown, re.MULTILINE)
     assert headings == list(GROUPS.values())
+    assert max(map(len, shown.splitlines())) <= 80
     assert shown.index("Budgets:") < shown.index("  --max-flash ") < shown.index("What is emitted:")
     commands = tflm_build("--help").stdout.partition("Commands:")[2]
     assert "..." not in commands

@@ -51,14 +51,18 @@ class Browser:
                 result: dict[str, Any] = answer["result"]
                 return result
 
-    def open(self, page: Path, *, width: int = 1280, scheme: str = "light") -> None:
-        """Load a page in a window of a width, in a colour scheme."""
+    def open(self, page: Path, *, width: int = 1280, scheme: str = "light", query: str = "") -> None:
+        """Load a page in a window of a width, in a colour scheme; with a query, `q=`, for one that searches."""
         self.events.clear()
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.resize(width)
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.ask("Page.navigate", url=page.resolve().as_uri())
+        self.ask("Page.navigate", url=page.resolve().as_uri() + (f"?q={query}" if query else ""))
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._message()
+
+    def resize(self, width: int) -> None:
+        """Give the window another width."""
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of an expression of JavaScript; a promise is waited for."""

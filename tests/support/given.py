@@ -52,6 +52,7 @@ GIVEN: dict[str, dict[str, Path]] = {
     "guide/int4.md": EXAMPLE,
     "guide/int8_or_int16x8.md": EXAMPLE,
     "guide/looking.md": EXAMPLE,
+    "guide/recipes.md": _from(QEMU, "patterns.tflite", "patterns.npz"),
     "guide/pytorch_and_onnx.md": {
         "calibration.npz": QEMU / "patterns.npz",
         **_from(STANDINS / "converters", "litert_torch.py", "network.py", "onnx2tf.py", "patterns.onnx", "torch.py"),
