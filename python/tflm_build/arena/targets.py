@@ -70,7 +70,7 @@ def targets() -> dict[str, Target]:
     for name, enumeration, library, extension in (
         line.split("\t") for line in table.splitlines() if not line.startswith("#")
     ):
-        layouts = {REFERENCE: (Layout(4, int(enumeration)),)}
+        layouts: dict[str, tuple[Layout, ...]] = {REFERENCE: (Layout(4, int(enumeration)),)}
         if library != "-":
             layouts[library] = (Layout(4, int(enumeration), frozenset({library, extension})),)
         found[name] = Target(name, layouts)
