@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -391,3 +392,34 @@ def test_a_probe_that_says_nothing(tflm_build: Run, tmp_path: Path) -> None:
     ):
         result = tflm_build("convert", *arguments, probe)
         assert f"the probe '{probe}' {words}" in result.stderr
+
+
+def chain(*channels: int) -> bytes:
+    """Make a chain of convolutions: one by one where the channels change, else depthwise of three by three."""
+    tensors, operators = [Tensor("x", (1, 4, 4, channels[0]), "int8", 0.5)], []
+    options = {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    for given, made in pairwise(channels):
+        shape, deep = ((1, 3, 3, made), {"depthMultiplier": 1}) if given == made else ((made, 1, 1, given), {})
+        last, place = max(0, len(tensors) - 1), len(tensors)
+        tensors.append(Tensor(f"w{place}", shape, "int8", 0.5, data=np.ones(shape, np.int8)))
+        tensors.append(Tensor(f"y{place}", (1, 4, 4, made), "int8", 0.5))
+        op, kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions") if deep else ("CONV_2D", "Conv2DOptions")
+        operators.append(Op(op, kind, (last, place), (place + 1,), options | deep))
+    return flatbuffer(Model("m", tensors, operators, (0,), (len(tensors) - 1,), 0))
+
+
+def test_a_plan_leaves_room_for_what_the_kernels_of_the_target_need(tflm_build: Run, tmp_path: Path) -> None:
+    """Activations alone are planned as well by TFLM; with the vector kernels' memory they are not."""
+    source = tmp_path / "chain.tflite"
+    source.write_bytes(chain(320, 160, 80, 80))
+    arguments = ["--name", "m", "--src", source, "--shrink", "off", "--out-dir", tmp_path / "out", "--report"]
+    for target, helps in (("host", False), ("cortex-m55", True)):
+        result = tflm_build("convert", *arguments, "--target", target)
+        assert result.returncode == 0, result.stderr
+        arena = read_manifest(tmp_path / "out")["arena"]
+        assert (arena["planned"], arena["smallest"] < arena["smallest_unplanned"]) == (helps, helps)
+        page = (tmp_path / "out" / "m.html").read_text()
+        for each in arena["targets"]:
+            row = f'<th scope="row">{each["target"]}</th><td>{each["kernels"]}</td>'
+            assert f'{row}<td class="right">{each["size"]:,}</td>' in page
+        assert f"The arena above is for {target} with {arena['kernels']} kernels" in page

@@ -20,7 +20,7 @@ from tflm_build.model.lifetimes import Timeline, is_planned, timeline
 from tflm_build.model.model import Model
 from tflm_build.model.state import Variable, variable_handles
 
-__all__ = ["ComputedArena", "compute_arena"]
+__all__ = ["ComputedArena", "compute_arena", "scratch_memory"]
 
 _ALIGNMENT: Final = 16  # of what a kernel asks for, and of the arena
 
@@ -122,6 +122,20 @@ def compute_arena(model: Model, layout: Layout) -> ComputedArena:
         return ComputedArena(None, unknown=("operators that TFLM refuses",))
     smallest, floor = (round_up(size, _ALIGNMENT) for size in (arena.needed, arena.floor))
     return ComputedArena(smallest, floor, arena.head, arena.tail)
+
+
+def scratch_memory(model: Model, layout: Layout) -> tuple[Planned, ...]:
+    """Return the memory that kernels have while they run; nothing where the model's arena is not known."""
+    line = timeline(model.graph)
+    if line is None or compute_arena(model, layout).bytes is None:
+        return ()
+    return tuple(
+        Planned(round_up(request.bytes, _ALIGNMENT), *line.operators[index].get(number, (-1, -1)))
+        for index, subgraph in enumerate(model.graph.subgraphs)
+        for number, operator in enumerate(subgraph.operators)
+        for request in requests(operator, layout)
+        if isinstance(request, Scratch)
+    )
 
 
 def _offsets(model: Model) -> list[int]:

@@ -87,8 +87,12 @@ def place(blocks: Sequence[Block]) -> list[int]:
     return offsets
 
 
-def make_plan(model: Model) -> Plan | None:
+def make_plan(model: Model, scratch: Sequence[Planned] = ()) -> Plan | None:
     """Plan a model's memory.
+
+    Args:
+        model: canonical.
+        scratch: memory of kernels, which TFLM places itself: the plan leaves room where it would best lie.
 
     Returns:
         None where TFLM's own plan is as good, or where the model cannot be planned: it has several subgraphs, of which
@@ -97,12 +101,14 @@ def make_plan(model: Model) -> Plan | None:
     blocks = blocks_of(model)
     if blocks is None or len(model.graph.subgraphs) > 1:
         return None
+    tensors = len(blocks)
+    blocks = [*blocks, *(Block(_ONLINE, each.bytes, each.first, each.last, 0) for each in scratch)]
     greedy, placed = greedy_head(blocks), place(blocks)
     head = _head(blocks, placed)
     if head == greedy:
         return None
     offsets = [_ONLINE] * len(model.graph.subgraphs[0].operands)
-    for block, offset in zip(blocks, placed, strict=True):
+    for block, offset in zip(blocks[:tensors], placed, strict=False):
         offsets[block.tensor] = offset
     return Plan(tuple(offsets), head, lower_bound(blocks), greedy)
 

@@ -4,6 +4,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tflm_build.arena.replay import ComputedArena
 from tflm_build.arena.targets import (
     ANY_TARGET,
     HOST_TARGET,
@@ -12,6 +13,7 @@ from tflm_build.arena.targets import (
     Target,
     arena_on,
     arenas_by_target,
+    scratch_on,
     targets,
     with_sizes,
 )
@@ -106,10 +108,9 @@ def plan_arena(
     unplanned = best = measure(model, golden)
     need = before = _need(options, model, unplanned, sizes)
     blocks = blocks_of(model)
-    plan = make_plan(model) if options.plan == "auto" else None
+    candidate = _planned(options, model, sizes) if options.plan == "auto" else None
     planned = False
-    if plan is not None:
-        candidate = with_plan(model, plan)
+    if candidate is not None:
         measured = measure(candidate, golden)
         wanted = _need(options, candidate, measured, sizes)
         if wanted.smallest < before.smallest and same_answers(measured.answers, unplanned.answers):
@@ -132,32 +133,43 @@ def expect_arena(options: Options, model: Model) -> int | None:
 
     It is that of TFLM as published: what a probe tells of another one, `plan_arena` adds.
     """
-    plan = make_plan(model) if options.plan == "auto" else None
-    target = _target(options)
-    names = [*target.layouts] if options.kernels == "auto" else [options.kernels]
-    sizes = [
-        max((arena_on(each, target, name).bytes or 0 for name in names), default=0)
-        for each in (model, *(() if plan is None else (with_plan(model, plan),)))
-    ]
-    return min(sizes) + INTERPRETER_SIZE if min(sizes) else None
+    target, names = _target(options, {})
+    planned = _planned(options, model, {}) if options.plan == "auto" else None
+    needs = (_most(each, target, names)[1].bytes for each in (model, planned) if each is not None)
+    known = [size for size in needs if size is not None]
+    return min(known) + INTERPRETER_SIZE if known else None
 
 
-def _target(options: Options) -> Target:
-    """Return the target; the host where none was given or found."""
-    return targets()[HOST_TARGET if options.target == "auto" else options.target]
+def _planned(options: Options, model: Model, sizes: Mapping[str, tuple[int, int]]) -> Model | None:
+    """Return the model with the plan that is best on the target: for activations alone, or with its kernels' memory."""
+    target, names = _target(options, sizes)
+    scratch = scratch_on(model, target, _most(model, target, names)[0])
+    plans = [make_plan(model), *([make_plan(model, scratch)] if scratch else [])]
+    models = [with_plan(model, plan) for plan in plans if plan is not None]
+    return min(models, key=lambda each: _most(each, target, names)[1].bytes or 0, default=None)
+
+
+def _target(options: Options, sizes: Mapping[str, tuple[int, int]]) -> tuple[Target, list[str]]:
+    """Return the target, and the libraries of kernels that it may have."""
+    target = targets()[HOST_TARGET if options.target == "auto" else options.target]
+    target = with_sizes(target, sizes) if sizes else target
+    return target, [*target.layouts] if options.kernels == "auto" else [options.kernels]
+
+
+def _most(model: Model, target: Target, names: Sequence[str]) -> tuple[str, ComputedArena]:
+    """Return the library that needs most, and what it needs."""
+    needs = ((name, arena_on(model, target, name)) for name in names)
+    return max(needs, key=lambda pair: pair[1].bytes or 0)
 
 
 def _need(options: Options, model: Model, measured: Measurement, sizes: Mapping[str, tuple[int, int]]) -> Need:
     """Return what the target needs: as computed, or as measured on the host where it is that, or has an op unknown."""
     here_basis = "measured" if measured.on_tflm else "computed"
     here = Need(measured.enough, measured.head, measured.tail, here_basis, HOST_TARGET, REFERENCE, measured.basis)
-    target = _target(options)
-    if sizes:
-        target = with_sizes(target, sizes)
-    elif target.name == HOST_TARGET:
+    target, names = _target(options, sizes)
+    if target.name == HOST_TARGET and not sizes:
         return here
-    names = [*target.layouts] if options.kernels == "auto" else [options.kernels]
-    kernels, arena = max(((name, arena_on(model, target, name)) for name in names), key=lambda pair: pair[1].bytes or 0)
+    kernels, arena = _most(model, target, names)
     if arena.bytes is None:
         return here
     basis = "bound" if target.name == ANY_TARGET or kernels != REFERENCE else "computed"
