@@ -97,7 +97,7 @@ def main(folder: Path) -> None:
             globals()["MODEL"] = model
             request = {
                 "kind": "function", "path": f"{source}:model", "quantize": quantize, "io_type": "auto",
-                "unsafe_deserialize": False, "spell": True, "CALIBRATION.fields": ["x.npz", "", 0, []],
+                "unsafe_deserialize": False, "spell": True, "fit": False, "CALIBRATION.fields": ["x.npz", "", 0, []],
                 "CALIBRATION.names": list(arrays), "CALIBRATION.arrays": list(arrays.values()),
             }  # fmt: skip
             answer = run(request)
