@@ -17,6 +17,8 @@ from support import ROOT
 from support.every_kind import MODELS
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import Run, litert_outputs, read_manifest, tflm_outputs
+from tflm_build.arena.layout import HOST
+from tflm_build.arena.replay import compute_arena
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.model.flatbuffer import load, schema, store
@@ -93,6 +95,41 @@ def test_the_arena_shrinks_to_the_lower_bound_and_no_answer_changes(
     assert len({output.tobytes() for output in after}) > 1
     for vector in inputs:
         assert np.array_equal(litert_outputs(data, [vector])[0], litert_outputs(planned, [vector])[0])
+
+
+def reshaped(*shapes: tuple[int, ...]) -> CanonicalModel:
+    """Make a model of RESHAPEs, one behind the other, and pool what they give, unless the last one is the output."""
+    tensors = [Tensor(f"t{place}", shape, "int8", 0.1) for place, shape in enumerate(shapes)]
+    ops = [
+        Op("RESHAPE", "ReshapeOptions", (place,), (place + 1,), {"newShape": list(shape)})
+        for place, shape in enumerate(shapes[1:])
+    ]
+    if len(shapes[-1]) == 4:
+        tensors.append(Tensor("pooled", (1, shapes[-1][1] // 2, shapes[-1][2] // 2, 1), "int8", 0.1))
+        pool = {"strideW": 2, "strideH": 2, "filterWidth": 2, "filterHeight": 2, "padding": 1}
+        ops.append(Op("MAX_POOL_2D", "Pool2DOptions", (len(shapes) - 1,), (len(shapes),), pool))
+    return canonicalize(flatbuffer(Model("m", tensors, ops, (0,), (len(tensors) - 1,), 0)))
+
+
+def test_reshape_works_in_place(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its kernel compares the places, and copies nothing where they are one."""
+    model = reshaped((1, 1024), (1, 16, 64), (1, 32, 32, 1))
+    plan = make_plan(model)
+    assert plan
+    assert (plan.head, plan.lower_bound, plan.greedy_head) == (1280, 2048, 2048)
+    assert plan.offsets[0] == plan.offsets[1] == plan.offsets[2] != plan.offsets[3]
+    planned = with_plan(model, plan)
+    assert tflm_head(planned.flatbuffer, capfd) == 1280
+    inputs = np.random.RandomState(4).randint(-128, 128, (20, 1, 1024)).astype(np.int8)
+    (arena_before, before), (arena_after, after) = (measure(each.flatbuffer, inputs) for each in (model, planned))
+    assert arena_before - arena_after == 2048 - 1280
+    assert compute_arena(planned, HOST).bytes == arena_after
+    assert np.array_equal(before, after)
+    assert np.array_equal(after.reshape(20, 16, 16), inputs.reshape(20, 16, 2, 16, 2).max(axis=(2, 4)))
+
+
+def test_an_input_shares_no_memory_with_an_output() -> None:
+    assert make_plan(reshaped((1, 1024), (1, 32, 32))) is None
 
 
 def test_the_summary_says_what_the_arena_is_without_a_plan(quantized: Path, tflm_build: Run, tmp_path: Path) -> None:

@@ -130,10 +130,11 @@ def _planned(arranged: PlannedModel) -> str:
     """Say how good the plan of the arena is."""
     if arranged.lower_bound is None or arranged.greedy_head is None:
         return ""
+    bound = f"bound {arranged.lower_bound:,} B without in-place operators"
     if arranged.planned:
         otherwise = arranged.arena_unplanned + INTERPRETER_SIZE
-        return f"; planned offline (bound {arranged.lower_bound:,} B), {otherwise:,} B of arena otherwise"
-    return f"; bound {arranged.lower_bound:,} B, gap {arranged.greedy_head - arranged.lower_bound:,} B"
+        return f"; planned offline ({bound}), {otherwise:,} B of arena otherwise"
+    return f"; {bound}, gap {arranged.greedy_head - arranged.lower_bound:,} B"
 
 
 def _layers(arranged: PlannedModel, proof: Proof) -> str:

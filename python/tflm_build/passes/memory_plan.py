@@ -6,18 +6,19 @@ of all plans when the blocks come in the right order: by their offset in it. So 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from tflm_build.arena.planner import Planned, planned_head
 from tflm_build.model.flatbuffer import MEMORY_PLAN
+from tflm_build.model.graph import Subgraph
 from tflm_build.model.lifetimes import Block, lifetimes
 from tflm_build.model.model import Model
 from tflm_build.passes.canonical import with_metadata
 
-__all__ = ["Plan", "blocks_of", "greedy_head", "lower_bound", "make_plan", "place", "with_plan"]
+__all__ = ["Plan", "blocks_of", "greedy_head", "lower_bound", "make_plan", "place", "share_memory", "with_plan"]
 
 _VERSION: Final = 1
 _ONLINE: Final = -1  # the offset of a tensor that TFLM itself places, or that needs no place
@@ -39,7 +40,7 @@ class Plan:
     Attributes:
         offsets: bytes from the start of the arena, per tensor of the subgraph; -1 for one that has no block.
         head: bytes that they take together.
-        lower_bound: bytes that live at once: no plan takes less.
+        lower_bound: bytes that live at once: no plan takes less, unless operators work in place.
         greedy_head: bytes that TFLM's own planner takes.
     """
 
@@ -101,16 +102,42 @@ def make_plan(model: Model, scratch: Sequence[Planned] = ()) -> Plan | None:
     blocks = blocks_of(model)
     if blocks is None or len(model.graph.subgraphs) > 1:
         return None
-    tensors = len(blocks)
-    blocks = [*blocks, *(Block(_ONLINE, each.bytes, each.first, each.last, 0) for each in scratch)]
-    greedy, placed = greedy_head(blocks), place(blocks)
-    head = _head(blocks, placed)
-    if head == greedy:
+    shared = share_memory(model.graph.subgraphs[0], blocks)
+    kernels = [Block(_ONLINE, each.bytes, each.first, each.last, 0) for each in scratch]
+    together = [*{id(block): block for block in shared}.values(), *kernels]
+    greedy, placed = greedy_head([*blocks, *kernels]), place(together)
+    head = _head(together, placed)
+    if head >= greedy:
         return None
+    places = {id(block): offset for block, offset in zip(together, placed, strict=True)}
     offsets = [_ONLINE] * len(model.graph.subgraphs[0].operands)
-    for block, offset in zip(blocks[:tensors], placed, strict=False):
-        offsets[block.tensor] = offset
+    for block, whole in zip(blocks, shared, strict=True):
+        offsets[block.tensor] = places[id(whole)]
     return Plan(tuple(offsets), head, lower_bound(blocks), greedy)
+
+
+def share_memory(subgraph: Subgraph, blocks: Sequence[Block]) -> list[Block]:
+    """Let what RESHAPE reads and writes lie in one place: its kernel then does nothing, and both hold the same.
+
+    An input of the model is not shared with an output: who passes inputs may do so while outputs are still read.
+
+    Args:
+        subgraph: the only one.
+        blocks: its blocks.
+
+    Returns:
+        For each block the one that it is a part of, or itself.
+    """
+    found = {block.tensor: block for block in blocks}
+    for operator in subgraph.operators:
+        if operator.op != "RESHAPE" or not {operator.reads[0].place, operator.outputs[0].place} <= found.keys():
+            continue
+        one, other = found[operator.reads[0].place], found[operator.outputs[0].place]
+        parts = {place for place, block in found.items() if block is one or block is other}
+        if one.bytes == other.bytes and not (parts & {*subgraph.inputs} and parts & {*subgraph.outputs}):
+            whole = replace(one, first=min(one.first, other.first), last=max(one.last, other.last))
+            found |= dict.fromkeys(parts, whole)
+    return [found[block.tensor] for block in blocks]
 
 
 def with_plan(model: Model, plan: Plan) -> Model:
