@@ -168,7 +168,7 @@ def test_a_wrong_linker_script(
 def test_a_misaligned_array_of_a_program(hello_world: Path, tmp_path: Path, fails: Callable[..., None]) -> None:
     data = tmp_path / "data.S"
     text = (hello_world / "hello_world_data.S").read_text()
-    data.write_text(text.replace("  .balign 16\n", "  .balign 16\n  .byte 0\n", 1))
+    data.write_text(text.replace("TFLM_LINE(.balign 16)\n", "TFLM_LINE(.balign 16)\nTFLM_LINE(.byte 0)\n", 1))
     fails(link_host(tmp_path / "program", hello_world, data=data), "lies at 0x.*1; allowed: a multiple of 16")
 
 
