@@ -138,7 +138,6 @@ UNKNOWN = (
 )  # fmt: skip
 TARGETS = {
     "this machine": ((), "host, reference"),
-    "a toolchain file": ((*ARM, "-DOWN_INCLUDE=/x/cmsis_nn"), "cortex-m3, cmsis-nn"),
     "-mcpu": (
         (*ARM, "-DCMAKE_C_FLAGS=-mcpu=cortex-m55+nofp"),
         "cortex-m55, the kernels that need most; pass",
