@@ -32,7 +32,7 @@ function(_tflm_build_complete_target given_target given_kernels target_result ke
   endif()
 endfunction()
 
-# Return the processor: what ESP-IDF, Zephyr or the Pico SDK say, then the compiler's options, then the toolchain file.
+# Return the processor: what ESP-IDF or Zephyr say, then the compiler's options, then the toolchain file.
 function(_tflm_build_processor result)
   get_directory_property(options COMPILE_OPTIONS)
   set(words "")

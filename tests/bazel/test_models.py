@@ -154,7 +154,7 @@ def test_a_source_of_the_models_own_name(workspace: Workspace) -> None:
     assert (workspace.base.parent / "root.data").read_bytes() == model.read_bytes()
 
 
-@pytest.mark.parametrize("options", [("-c", "opt"), ("-c", "dbg"), BOARD])
+@pytest.mark.parametrize("options", [("-c", "opt"), ("-c", "dbg")])
 def test_one_conversion_for_all_configurations(options: tuple[str, ...], workspace: Workspace) -> None:
     workspace.bazel("build", "//models:sine", "//models:dense")
     expected = workspace.emitted("models", "sine")
@@ -198,6 +198,9 @@ def test_a_platform(workspace: Workspace) -> None:
     library = workspace.outputs(*BOARD) / "models" / "libsine.a"
     told = subprocess.run(["arm-none-eabi-readelf", "-h", library], capture_output=True, text=True, check=True)
     assert told.stdout.count("ARM") >= 2
+    here, there = (replace(workspace, options=options).emitted("models", "sine") for options in ((), BOARD))
+    assert here["sine.tflite"] == there["sine.tflite"]
+    assert int(there["sine.arena"]) < int(here["sine.arena"])
 
 
 def test_a_platform_that_the_host_backend_does_not_run_on(workspace: Workspace) -> None:
