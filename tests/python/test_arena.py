@@ -230,16 +230,43 @@ def test_scratch_of_optimized_kernels(
     built_with: frozenset[str], op: str, shapes: list[tuple[int, ...]], stride: int, scratch: int | None
 ) -> None:
     """Worked out by hand from what the libraries' functions say of these shapes."""
+    assert scratch_of("int8", built_with, op, shapes, stride) == ([] if scratch is None else [scratch])
+
+
+@pytest.mark.parametrize(
+    ("built_with", "op", "weights", "scratch"),
+    [
+        # Unpacked; packed, in columns of 16 bits; unpacked, and what ESP-NN's own kernel asks for besides.
+        (frozenset(), "CONV_2D", (64, 3, 3, 64), [9 * 64 * 64]),
+        (PLAIN, "CONV_2D", (64, 3, 3, 64), [4 * 9 * 64]),
+        (MVE, "CONV_2D", (64, 1, 1, 64), []),
+        (PLAIN, "DEPTHWISE_CONV_2D", (1, 5, 5, 64), [2 * 25 * 64]),
+        (MVE, "DEPTHWISE_CONV_2D", (1, 3, 3, 64), [4 * 124 * 9]),
+        (P4, "DEPTHWISE_CONV_2D", (1, 3, 3, 64), [9 * 64]),
+        (P4, "CONV_2D", (64, 1, 1, 64), [64 * 64, 4096 + 16 * 64 + 32]),
+    ],
+)
+def test_scratch_of_kernels_for_weights_of_four_bits(
+    built_with: frozenset[str], op: str, weights: tuple[int, ...], scratch: list[int]
+) -> None:
+    assert scratch_of("int4", built_with, op, [IMAGE, weights, IMAGE], 1) == scratch
+
+
+def scratch_of(
+    weight_type: str, built_with: frozenset[str], op: str, shapes: list[tuple[int, ...]], stride: int
+) -> list[int]:
+    """Return what a convolution of int8 asks for."""
     given, weights, output = shapes
+    packed = np.ones(int(np.prod(weights)) // (2 if weight_type == "int4" else 1), np.int8)
     tensors = [
         Tensor("x", given, "int8", 0.5),
-        Tensor("w", weights, "int8", 0.5, data=np.ones(weights, np.int8)),
+        Tensor("w", weights, weight_type, 0.5, data=packed),
         Tensor("y", output, "int8", 0.5),
     ]
     settings = {"padding": 0, "strideH": stride, "strideW": stride, "dilationHFactor": 1, "dilationWFactor": 1}
     options = "Conv2DOptions" if op == "CONV_2D" else "DepthwiseConv2DOptions"
     model = canonicalize(flatbuffer(Model("m", tensors, [Op(op, options, (0, 1), (2,), settings)], (0,), (2,), 0)))
-    found = [
+    return [
         request.bytes
         for request in requests(model.graph.operators[0], Layout(4, 1, built_with))
         if isinstance(request, Scratch)

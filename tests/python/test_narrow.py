@@ -3,6 +3,7 @@
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from tflm_build.passes.before_softmax import open_softmax
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.moments import gather_moments
 from tflm_build.passes.narrow import as_rows, narrow_layer, narrow_model, narrowable, real_weights
+from tflm_build.stages.narrow import wanted_weights
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +214,8 @@ def test_the_command_narrows_all_layers(tflm_build: Run, folder: Path, sizes: li
     kernels = {op["op"]: op["kernel"] for op in after["ops"]}
     assert kernels["DEPTHWISE_CONV_2D"] == "Register_DEPTHWISE_CONV_2D_INT4"
 
-    shown = tflm_build("inspect", folder / "int4" / "m.json").stdout
+    shown = tflm_build("inspect", folder / "int4" / "m.json", "--target", "cortex-m4@80MHz").stdout
+    assert "4 layers have weights of 4 bits, which take longer" in shown
     assert shown.count("int8 x int4") == 4
     difference = tflm_build("diff", folder / "int8" / "m.json", folder / "int4" / "m.json").stdout
     assert "layers with int4 weights" in difference
@@ -279,6 +282,49 @@ def test_a_budget_that_no_mix_keeps(tflm_build: Run, folder: Path, sizes: list[i
         f"finds no mix of weights for --max-flash: the smallest that it may take has {sizes[1]:,} B and an SQNR of "
     )
     assert message in done.stderr
+
+
+def test_a_float_model_is_what_weights_are_fitted_to_and_judged_by(tflm_build: Run, tmp_path: Path) -> None:
+    random = np.random.RandomState(3)
+    sizes = (12, 20, 4)
+    tensors = [Tensor("x", (1, sizes[0]), "float32")]
+    for place, (reads, writes) in enumerate(pairwise(sizes)):
+        weights = (random.standard_normal((writes, reads)) / 3).astype(np.float32)
+        tensors += [
+            Tensor(f"w{place}", weights.shape, "float32", data=weights),
+            Tensor(f"b{place}", (writes,), "float32", data=random.uniform(-1, 1, writes).astype(np.float32)),
+            Tensor(f"y{place}", (1, writes), "float32"),
+        ]
+    tensors.append(Tensor("classes", (1, sizes[-1]), "float32"))
+    ops = [
+        Op("FULLY_CONNECTED", "FullyConnectedOptions", (0, 1, 2), (3,), {"fusedActivationFunction": 1}),
+        Op("FULLY_CONNECTED", "FullyConnectedOptions", (3, 4, 5), (6,)),
+        Op("SOFTMAX", "SoftmaxOptions", (6,), (7,), {"beta": 1.0}),
+    ]
+    (tmp_path / "m.tflite").write_bytes(flatbuffer(Model("m", tensors, ops, (0,), (7,), 0)))
+    np.save(tmp_path / "x.npy", random.uniform(-1, 1, (80, sizes[0])).astype(np.float32))
+    np.save(tmp_path / "test.npy", random.uniform(-1, 1, (50, sizes[0])).astype(np.float32))
+    found = {}
+    for weight_type in ("int8", "int4"):
+        done = tflm_build(
+            "convert", "m.tflite", "--quantize", "int8", "--calibration", "x.npy", "--test-data", "test.npy",
+            "--weight-type", weight_type, "--min-sqnr", "9", "--out-dir", weight_type, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found[weight_type] = json.loads((tmp_path / weight_type / "m.json").read_text())["narrow"]
+        assert "before a final SOFTMAX, top-1 " in done.stdout
+        assert "by the float model on 50 samples" in done.stdout
+    assert not found["int8"]["layers"]
+    assert [layer["weights"] for layer in found["int4"]["layers"]] == [240, 80]
+    assert found["int8"]["sqnr_db"] > found["int4"]["sqnr_db"] > 9
+    assert all(narrow["test_data"] and narrow["judge"] == "the float model" for narrow in found.values())
+
+    operator = canonicalize((tmp_path / "int8" / "m.tflite").read_bytes()).graph.subgraphs[0].operators[0]
+    data = tensors[1].data
+    assert data is not None
+    np.testing.assert_array_equal(wanted_weights(operator, data), data)
+    for other in (None, data[:, :-1], -data):  # nothing, of another shape, or not what it was quantized from
+        np.testing.assert_array_equal(wanted_weights(operator, other), real_weights(operator))
 
 
 def test_less_than_min_sqnr_is_refused(tflm_build: Run, folder: Path) -> None:

@@ -84,9 +84,21 @@ def _is_wide(operator: Operator) -> bool:
 
 
 def _of_convolution(operator: Operator, layout: Layout) -> Iterator[tuple[int, bool]]:
-    convolve = _convolution if operator.op == "CONV_2D" else _depthwise
-    if size := convolve(window_of(operator), layout, wide=_is_wide(operator)):
+    """Yield what is asked for; for weights of 4 bits some versions of TFLM ask as if they had 8."""
+    convolve, window = _convolution if operator.op == "CONV_2D" else _depthwise, window_of(operator)
+    size = convolve(window, layout, wide=_is_wide(operator))
+    if operator.reads[1].type == "int4":
+        size = max(size, _of_four_bits(operator.op, window))
+    if size:
         yield size, False
+
+
+def _of_four_bits(op: str, window: Window) -> int:
+    """Return the bytes of a convolution whose weights have 4 bits, on every processor alike: columns of 16 bits."""
+    taps = window.height * window.width
+    if op == "CONV_2D":
+        return 0 if window.pointwise else 4 * taps * window.channels
+    return 2 * taps * window.channels if window.channels == window.outputs and not window.dilated else 0
 
 
 def _of_average(operator: Operator, layout: Layout) -> Iterator[tuple[int, bool]]:

@@ -99,9 +99,9 @@ def _by_several_channels(operator: Operator, _layout: Layout) -> Iterator[Reques
         yield from [Persistent(4 * len(weights.scales))] * 2
 
 
-def _unpacked_weights(operator: Operator, _layout: Layout) -> Iterator[Request]:
-    """Ask for a byte an element of weights that have two elements a byte."""
-    if operator.reads[1].type == "int4":
+def _unpacked_weights(operator: Operator, layout: Layout) -> Iterator[Request]:
+    """Ask for a byte an element of weights that have two elements a byte; CMSIS-NN's kernels read these as they are."""
+    if operator.reads[1].type == "int4" and "cmsis-nn" not in layout.built_with:
         yield Scratch(operator.reads[1].elements)
 
 

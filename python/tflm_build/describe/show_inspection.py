@@ -150,6 +150,9 @@ def _estimated(description: Description, estimate: Estimate) -> Iterator[tuple[s
         yield "not in it", f"{macs:,} MACs of {family.replace('_', ' ')} layers: nothing is published for this core"
     if description.quantization != "int8":
         yield "not like it", "this model does not compute in int8 alone, and will take longer"
+    narrow = sum(layer.weight_type == "int4" for layer in description.layers)
+    if narrow:
+        yield "not in it", f"{narrow} layers have weights of 4 bits, which take longer: kernels unpack them"
     for rate in estimate.rates:
         value = f"{rate.cycles_per_mac:.3g} cycles per MAC, from {rate.derivation}; {rate.source}"
         yield rate.family.replace("_", " "), value

@@ -24,7 +24,7 @@ from tflm_build.stages.judge import Judge
 from tflm_build.stages.prove import lack
 from tflm_build.stages.search import Search
 
-__all__ = ["narrow"]
+__all__ = ["narrow", "wanted_weights"]
 
 _EFFORT: Final = 4_000_000_000
 """Multiply-accumulates that fitting may take, some seconds: counted, so that every machine fits to the same samples."""
@@ -122,7 +122,9 @@ def _fit(converted: Converted, model: Model) -> Mapping[int, Narrow]:
         "flatbuffer": model.flatbuffer,
         "inputs": [array[:count] for array in inputs],
         "places": list(places),
-        "wanted": [_wanted(operator, real.get(model.tensors[0][operator.reads[1].place])) for operator in operators],
+        "wanted": [
+            wanted_weights(operator, real.get(model.tensors[0][operator.reads[1].place])) for operator in operators
+        ],
     }
     answer = run_in_child(FIT_WEIGHTS, request)
     found = zip(answer["weights"], answer["scales"], answer["biases"], strict=True)
@@ -150,8 +152,16 @@ def _float_weights(converted: Converted) -> dict[str, Array]:
     }
 
 
-def _wanted(operator: Operator, real: Array | None) -> Array:
-    """Return the float model's weights (outputs, taps) where those of 8 bits are rounded from them, else these."""
+def wanted_weights(operator: Operator, real: Array | None) -> Array:
+    """Return the float model's weights where those of 8 bits are rounded from them, else these.
+
+    Args:
+        operator: one whose weights can have 4 bits.
+        real: what the float model has under that name; None: nothing.
+
+    Returns:
+        (outputs, taps) real numbers.
+    """
     given = real_weights(operator)
     kernel = operator.reads[1]
     if real is None or real.shape != kernel.shape:
