@@ -271,4 +271,3 @@ def scratch_of(
         for request in requests(model.graph.operators[0], Layout(4, 1, built_with))
         if isinstance(request, Scratch)
     ]
-    assert found == ([] if scratch is None else [scratch])

@@ -35,7 +35,8 @@ def test_each_target_computes_every_model() -> None:
         for target in map(targets().__getitem__, "cortex-m0 cortex-m4 cortex-m55 esp32s3 esp32p4 riscv32".split()):
             needs = [compute_arena(model, layout).bytes or 0 for (layout,) in target.layouts.values()]
             assert 0 < needs[0] <= host, (name, target.name)
-            assert needs[0] <= needs[-1] or name.startswith("TRANSPOSE_CONV int8"), (name, target.name)
+            less = name.startswith("TRANSPOSE_CONV int8") or name.endswith(" int4")  # CMSIS-NN unpacks no weights
+            assert needs[0] <= needs[-1] or less, (name, target.name)
             assert arena_on(model, target, [*target.layouts][-1]).bytes == needs[-1]
 
 
