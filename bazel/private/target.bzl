@@ -65,7 +65,15 @@ def find_target(ctx, cc_toolchain, features):
     return "host" if [each for each in ctx.attr._wide if _has(ctx, each)] else "any32"
 
 def find_kernels(ctx, target):
-    """Say which kernels the TFLM that is linked has for a target: by its headers; auto where they do not tell."""
+    """Say which kernels the TFLM that is linked has for a target, by its headers.
+
+    Args:
+        ctx: of the rule, whose attribute `_tflm` is the library.
+        target: a value of the attribute `target`.
+
+    Returns:
+        A value of the attribute `kernels`; auto where the headers do not tell.
+    """
     library = {"cor": "cmsis-nn", "esp": "esp-nn"}.get(target[:3])
     if library and CcInfo in ctx.attr._tflm:
         for header in ctx.attr._tflm[CcInfo].compilation_context.headers.to_list():

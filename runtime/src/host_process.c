@@ -38,8 +38,8 @@
 #define MSG_NOSIGNAL 0 /* macOS has the socket option SO_NOSIGPIPE instead */
 #endif
 
-#define ENOUGH_FILES 1024    /* what the helper may have open; it needs some ten beside those that it inherits */
-#define MILLISECONDS 1000000 /* in nanoseconds */
+#define ENOUGH_FILES 1024     /* what the helper may have open; it needs some ten beside those that it inherits */
+#define MILLISECONDS 1000000L /* in nanoseconds */
 
 /* Arguments of a process are not constant. */
 static char default_python[] = TFLM_BUILD_PYTHON;

@@ -3,10 +3,9 @@
 #ifndef TFLM_BUILD_STANDIN_OLD_INTERPRETER_H_
 #define TFLM_BUILD_STANDIN_OLD_INTERPRETER_H_
 
-#include_next "tensorflow/lite/micro/micro_interpreter.h"
-
 #include "tensorflow/lite/micro/arena_allocator/single_arena_buffer_allocator.h"
 #include "tensorflow/lite/micro/memory_planner/greedy_memory_planner.h"
+#include_next "tensorflow/lite/micro/micro_interpreter.h"
 
 namespace old {
 using tflite_micro::GetModel;
