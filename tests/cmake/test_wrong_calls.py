@@ -27,7 +27,7 @@ CASES = {
     ),
     "add_tflm_model(m SRC m.keras XYZ 1)": (
         "m: add_tflm_model got the unknown keyword 'XYZ'; "
-        "allowed: SRC, CALIBRATION, TEST_DATA, QUANTIZE, IO_TYPE, DENSE_SCALES, "
+        "allowed: SRC, CALIBRATION, TEST_DATA, QUANTIZE, WEIGHT_TYPE, IO_TYPE, "
     ),
     "add_tflm_model(1-m SRC m.keras)": (
         "1-m: add_tflm_model makes C symbols of its name; got '1-m'; use letters, digits and _"
