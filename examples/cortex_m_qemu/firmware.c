@@ -46,8 +46,9 @@ static const char *type_name(tflm_type type) {
       return "int16";
     case TFLM_INT8:
       return "int8";
+    default:
+      return "unknown";
   }
-  return "unknown";
 }
 
 /* newlib-nano's printf() has no %zu, and no %f unless it is linked with -u _printf_float, which takes some 10 KB. */

@@ -60,6 +60,7 @@ def test_emitted_c_is_cxx_too(file: str, emitted: Path, tmp_path: Path) -> None:
 def test_the_examples_code_compiles_without_a_warning(emitted: Path, tmp_path: Path) -> None:
     (tmp_path / "hello_world.h").write_text(
         '#include "tflm_build/model.h"\nextern const tflm_model hello_world_model;\n'
+        "enum { HELLO_WORLD_INPUT_0_LENGTH = 1, HELLO_WORLD_OUTPUT_0_LENGTH = 1 };\n"
     )
     for file in ("startup.c", "firmware.c"):
         compile_quietly("gcc", "-I", emitted, "-I", tmp_path, "-c", EXAMPLE / file, "-o", tmp_path / "o")

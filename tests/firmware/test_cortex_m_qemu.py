@@ -193,6 +193,7 @@ def test_a_wrong_place_is_found(project: Project, image: str, reason: str) -> No
         assert address in (RAM if image == "in_ram" else FLASH)
         assert (address % 16 == 0) == (image == "in_ram")
     status, lines = run_test(project, "firmware.verify", project.build / image)
+    lines = [line for line in lines if line]
     reason = "is not in read-only memory: section .data " if image == "in_ram" else "; allowed: a multiple of 16; "
     assert status == FAILED
     assert [line.split(": ")[:3] for line in lines] == [["tflm-build", "error", model] for model in MODELS]

@@ -48,12 +48,13 @@ def test_the_references_say_what_the_table_says() -> None:
 def test_the_help_says_of_every_option_what_the_table_says(tflm_build: Run) -> None:
     parts = re.split(r"^  (?:-\w, )?--([a-z0-9-]+)", tflm_build("convert", "--help").stdout, flags=re.MULTILINE)[1:]
     said = {name: " ".join(text.split()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
-    assert list(said) == [name.replace("_", "-") for name in NAMES] + ["out-dir", "emit", "quiet", "verbose", "help"]
+    others = ["out-dir", "emit", "probe", "quiet", "verbose", "help"]
+    assert list(said) == [name.replace("_", "-") for name in NAMES] + others
     for field in dataclasses.fields(Options):
         text = said[field.name.replace("_", "-")]
         assert spell(field.metadata["meaning"], "command") in text
         choices = field.metadata["choices"]
-        assert not choices or text.startswith(f"{'|'.join(choices)} ")
+        assert not choices or text.startswith(f"{'|'.join(choices)} ") or f"one of {', '.join(choices)} [" in text
         assert not choices or text.endswith(f" [default: {field.default}]")
 
 

@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 
-from tflm_build.arena.targets import HOST_TARGET
 from tflm_build.arrays import Array
 from tflm_build.emit.c_source import C_TYPES, array_initializer, byte_rows, comment_text, float_literal, string_literal
 from tflm_build.emit.shipment import Shipment
@@ -116,7 +115,7 @@ def _state_words(state: State) -> str:
 def _basis(shipment: Shipment) -> str:
     """Say in the header where the arena's size comes from."""
     need = shipment.arranged.need
-    file = "arena_host.h" if need.target == HOST_TARGET and need.basis != "device" else "arena_computed.h"
+    file = "arena_computed.h" if need.note and need.basis != "measured" else "arena_host.h"
     return _fill(shipment, file, note=need.note[:1].upper() + need.note[1:]).rstrip("\n")
 
 
