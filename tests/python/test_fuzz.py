@@ -20,7 +20,7 @@ from support.tree_mutations import CHANGES
 from tflm_build.model.flatbuffer import load, store
 
 KERAS = HELLO_WORLD / "hello_world.keras"
-LIBRARY, LIBRARY_CHUNK = 2000, 100
+LIBRARY, LIBRARY_CHUNK = 1000, 100
 COMMAND, COMMAND_CHUNK = 100, 10
 TREES, TREES_CHUNK = 1000, 50
 
