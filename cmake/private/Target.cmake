@@ -70,8 +70,10 @@ function(_tflm_build_core words result)
     cortex-m35p
     cortex-m4
     cortex-m52
+    cortex-m55
+    cortex-m7
+    cortex-m85
   )
-  list(APPEND cores cortex-m55 cortex-m7 cortex-m85)
   foreach(core IN LISTS cores)
     string(TOUPPER "CONFIG_CPU_${core}" variable)
     string(REPLACE "-" "_" variable "${variable}")
@@ -101,7 +103,7 @@ function(_tflm_build_core words result)
     set(core ${CMAKE_MATCH_1})
   elseif(processor MATCHES "^(cortex-m[0-9]+(plus|p)?)" AND CMAKE_MATCH_1 IN_LIST cores)
     set(core ${CMAKE_MATCH_1})
-  elseif("${words} ${processor}" MATCHES "-march=rv32|riscv32|rv32")
+  elseif("${words} ${processor}" MATCHES "riscv32|rv32")
     set(core riscv32)
   elseif("${CMAKE_SIZEOF_VOID_P}" STREQUAL "8")
     set(core host)
@@ -156,7 +158,7 @@ function(_tflm_build_kernels target result)
       list(REMOVE_ITEM linked "" ${seen})
       list(APPEND pending ${linked})
     elseif(EXISTS "${each}" AND NOT IS_DIRECTORY "${each}")
-      execute_process(COMMAND "${CMAKE_NM}" "${each}" OUTPUT_VARIABLE words ERROR_QUIET)
+      _tflm_build_symbols("${each}" words)
       if(words MATCHES "MicroInterpreter")
         set(${result} reference PARENT_SCOPE) # unless there are traces of others
       endif()
@@ -167,6 +169,17 @@ function(_tflm_build_kernels target result)
       return()
     endif()
   endwhile()
+endfunction()
+
+# Return what nm says of a library; it is asked once, however many models there are.
+function(_tflm_build_symbols library result)
+  get_property(asked GLOBAL PROPERTY "TFLM_BUILD_SYMBOLS_${library}" SET)
+  if(NOT asked)
+    execute_process(COMMAND "${CMAKE_NM}" "${library}" OUTPUT_VARIABLE words ERROR_QUIET)
+    set_property(GLOBAL PROPERTY "TFLM_BUILD_SYMBOLS_${library}" "${words}")
+  endif()
+  get_property(words GLOBAL PROPERTY "TFLM_BUILD_SYMBOLS_${library}")
+  set(${result} "${words}" PARENT_SCOPE)
 endfunction()
 
 # Return the object file of the probe, which has sizes of TFLM's structures for this compiler; "" where there is none.

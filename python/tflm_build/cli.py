@@ -18,6 +18,7 @@ from tflm_build.command_options import Grouped, complete_file, table_options
 from tflm_build.end_command import one_line_errors, print_error
 from tflm_build.end_with_build import end_with_build
 from tflm_build.errors import TflmBuildError
+from tflm_build.export_commands import export
 from tflm_build.options import Options
 from tflm_build.spelling import CALLER
 
@@ -54,11 +55,6 @@ def _name_of(src: str) -> str:
     path, _, function = src.rpartition(":")
     stem = function if path.endswith(".py") else Path(src).stem
     return re.sub(r"\W", "_", stem, flags=re.ASCII)
-
-
-def _who(path: Path) -> str:
-    """Return what errors about a file or folder begin with: its name, which '.' and '/' do not have."""
-    return path.name or str(path)
 
 
 @_command.command(cls=Grouped)
@@ -165,7 +161,7 @@ def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
     """
     from tflm_build.image.verify import verify_models
 
-    with one_line_errors(_who(image), verbose=verbose):
+    with one_line_errors(image, verbose=verbose):
         verdicts = verify_models(image, models)
     for verdict in verdicts:
         for fault in verdict.faults:
@@ -189,7 +185,7 @@ def size(*, image: Path, as_json: bool, verbose: bool) -> None:
     from tflm_build.image.show_size import show_size
     from tflm_build.image.size import size_image
 
-    with one_line_errors(_who(image), verbose=verbose):
+    with one_line_errors(image, verbose=verbose):
         show_size(size_image(read_image(image)), as_json=as_json)
 
 
@@ -218,7 +214,7 @@ def inspect(
         if value is not None and target is None:
             msg = f"--{option.replace('_', '-')} needs --target, such as cortex-m4@80MHz"
             raise click.UsageError(msg)
-    with one_line_errors(_who(Path(model)), verbose=verbose):
+    with one_line_errors(Path(model), verbose=verbose):
         conditions = None if target is None else read_conditions(target=target, **asked)
         description = describe(model, check_files=True)
         estimated = None if conditions is None else estimate(description.layers, conditions)
@@ -248,7 +244,7 @@ def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose
 
     descriptions = []
     for path in (before, after):
-        with one_line_errors(_who(Path(path)), verbose=verbose):
+        with one_line_errors(Path(path), verbose=verbose):
             descriptions.append(describe(path, check_files=False))
     name = descriptions[1].name
     with one_line_errors(name, verbose=verbose):
@@ -292,74 +288,12 @@ def report(*, source: Path, output: Path | None, verbose: bool) -> None:
     """
     from tflm_build.report.write import report as write_report
 
-    with one_line_errors(_who(source), verbose=verbose):
+    with one_line_errors(source, verbose=verbose):
         page = write_report(source, output)
     click.echo(page)
 
 
-@_command.group()
-def export() -> None:
-    """Write what other programs read beside a model."""
-
-
-@export.command()
-@click.argument("model", type=Path)
-@click.option("--wake-word", required=True, metavar="TEXT", help='what is said; "vad" for voice activity')
-@click.option("--author", required=True, metavar="TEXT", help="who made the model")
-@click.option("--website", metavar="URL", help="of the author")
-@click.option(
-    "--language", "trained_languages", multiple=True, required=True, metavar="CODE",
-    help="that the model was trained on, as en; can be repeated",
-)  # fmt: skip
-@click.option(
-    "--feature-step-size", required=True, type=click.IntRange(0, 30), metavar="MS",
-    help="milliseconds from one step of features to the next, 0 to 30",
-)  # fmt: skip
-@click.option(
-    "--probability-cutoff", required=True, type=click.FloatRange(0, 1), metavar="P",
-    help="what the mean of the last answers has to exceed, 0 to 1",
-)  # fmt: skip
-@click.option(
-    "--sliding-window-size", required=True, type=click.IntRange(1), metavar="N", help="answers that the mean is of"
-)
-@click.option(
-    "--minimum-esphome-version", default="2024.7.0", show_default=True, metavar="VERSION",
-    help="the first ESPHome that runs the model",
-)  # fmt: skip
-@click.option(
-    "-o", "--output", type=Path, metavar="FILE", help="the file; default: NAME_esphome.json beside the manifest"
-)
-@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
-def esphome(*, model: Path, output: Path | None, verbose: bool, **said: Any) -> None:
-    """Write the JSON, version 2, that ESPHome's micro_wake_word reads beside a model.
-
-    MODEL is a manifest. Its arena becomes tensor_arena_size; the rest is of the options.
-    """
-    from tflm_build.export.esphome import WakeWord, export_esphome
-
-    with one_line_errors(_who(model), verbose=verbose):
-        path = export_esphome(model, output, WakeWord(**said))
-    click.echo(path)
-
-
-@export.command()
-@click.argument("models", type=Path, nargs=-1, required=True)
-@click.option("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the library; named for its folder")
-@click.option(
-    "--tflm-header", default="Chirale_TensorFlowLite.h", show_default=True, metavar="NAME",
-    help="header by which Arduino finds the library that has TFLM",
-)  # fmt: skip
-@click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
-def arduino(*, models: tuple[Path, ...], output: Path, tflm_header: str, verbose: bool) -> None:
-    """Write a library folder for the Arduino IDE, arduino-cli and PlatformIO.
-
-    MODELS are the manifests of all models of the program.
-    """
-    from tflm_build.export.arduino import export_arduino
-
-    with one_line_errors(_who(models[0]), verbose=verbose):
-        export_arduino(models, output, tflm_header)
-    click.echo(output)
+_command.add_command(export)
 
 
 def end_with_signals() -> None:

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 import click
@@ -20,13 +21,15 @@ _LEFT_OUT: Final = " ... (--verbose has all) ... "
 
 
 @contextmanager
-def one_line_errors(who: str, *, verbose: bool) -> Iterator[None]:
+def one_line_errors(who: str | Path, *, verbose: bool) -> Iterator[None]:
     """Print what is raised as one line, with its trace before it if that is wanted, and exit.
 
     Args:
-        who: the model or file that an error is about.
+        who: what an error is about; a file or folder is called by its name, which '.' and '/' do not have.
         verbose: whether to print the trace.
     """
+    if isinstance(who, Path):
+        who = who.name or str(who)
     try:
         yield
     except TflmBuildError as error:

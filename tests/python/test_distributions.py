@@ -155,7 +155,7 @@ def test_names_that_are_not_unique_are_no_counterparts() -> None:
     golden = GoldenInputs((np.full((2, 1, 4), 1, np.int8),), 2, real)
     for names, counterparts in ((("a", "b"), [True, True]), (("a", "a"), [False, False]), (("", "b"), [False, True])):
         model = canonicalize(chain("int8", names, 0.5))
-        converted = Converted(model, 0, samples=real, float_flatbuffer=chain("float32", names, 0))
+        converted = Converted(model, 0, samples=real, float_model=canonicalize(chain("float32", names, 0)))
         described = describe_activations(model, converted, golden, {}, 0)
         assert [layer.sqnr is not None for layer in described.layers] == counterparts
         expected = 20 * np.log10(0.6 / 0.1)

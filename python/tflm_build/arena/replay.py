@@ -20,7 +20,7 @@ from tflm_build.model.lifetimes import Timeline, is_planned, timeline
 from tflm_build.model.model import Model
 from tflm_build.model.state import Variable, variable_handles
 
-__all__ = ["ComputedArena", "compute_arena", "scratch_memory"]
+__all__ = ["ComputedArena", "compute_arena"]
 
 _ALIGNMENT: Final = 16  # of what a kernel asks for, and of the arena
 
@@ -43,6 +43,7 @@ class ComputedArena:
             what TFLM still looks at, which it does not check; whether the model works all the same is chance.
         head: bytes of it that activations and scratch memory share.
         tail: bytes of it that are kept from allocation on.
+        scratch: memory that kernels have while they run, which is a part of the head.
         unknown: why there is no size: ops without a rule, or what else is not known.
     """
 
@@ -50,6 +51,7 @@ class ComputedArena:
     floor: int = 0
     head: int = 0
     tail: int = 0
+    scratch: tuple[Planned, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
@@ -116,26 +118,13 @@ def compute_arena(model: Model, layout: Layout) -> ComputedArena:
     if line is None or (offsets and len(offsets) != len(tensors)) or any(tensor.bytes is None for tensor in tensors):
         return ComputedArena(None, unknown=("a model that TFLM refuses",))
     arena = _Arena(layout)
+    replay = _Replay(graph, line, offsets or [-1] * len(tensors), arena)
     try:
-        _Replay(graph, line, offsets or [-1] * len(tensors), arena).run()
+        replay.run()
     except (IndexError, ValueError, ZeroDivisionError):
         return ComputedArena(None, unknown=("operators that TFLM refuses",))
     smallest, floor = (round_up(size, _ALIGNMENT) for size in (arena.needed, arena.floor))
-    return ComputedArena(smallest, floor, arena.head, arena.tail)
-
-
-def scratch_memory(model: Model, layout: Layout) -> tuple[Planned, ...]:
-    """Return the memory that kernels have while they run; nothing where the model's arena is not known."""
-    line = timeline(model.graph)
-    if line is None or compute_arena(model, layout).bytes is None:
-        return ()
-    return tuple(
-        Planned(round_up(request.bytes, _ALIGNMENT), *line.operators[index].get(number, (-1, -1)))
-        for index, subgraph in enumerate(model.graph.subgraphs)
-        for number, operator in enumerate(subgraph.operators)
-        for request in requests(operator, layout)
-        if isinstance(request, Scratch)
-    )
+    return ComputedArena(smallest, floor, arena.head, arena.tail, tuple(replay.scratch))
 
 
 def _offsets(model: Model) -> list[int]:
@@ -155,7 +144,7 @@ class _Replay:
     line: Timeline
     offsets: list[int]
     arena: _Arena
-    scratch: list[tuple[int, int, int]] = field(default_factory=list)  # bytes, subgraph, number of the operator
+    scratch: list[Planned] = field(default_factory=list)
 
     def run(self) -> None:
         """Allocate everything."""
@@ -201,11 +190,11 @@ class _Replay:
         """Prepare the operators of all subgraphs."""
         had: set[Variable] = set()
         for index, subgraph in enumerate(self.graph.subgraphs):
-            handles = variable_handles(subgraph)
+            handles, lives = variable_handles(subgraph), self.line.operators[index]
             for number, operator in enumerate(subgraph.operators):
                 for request in requests(operator, self.arena.layout):
                     if isinstance(request, Scratch):
-                        self.scratch.append((request.bytes, index, number))
+                        self.scratch.append(Planned(round_up(request.bytes, _ALIGNMENT), *lives.get(number, (-1, -1))))
                     elif not isinstance(request, Persistent):
                         self._look_at(request.operand)
                     elif operator.op != "ASSIGN_VARIABLE":
@@ -260,10 +249,7 @@ class _Replay:
                     life = lives.get(operand.place, (-1, -1))
                     size = round_up(operand.bytes, _ALIGNMENT)
                     planned.append(Planned(size, *life, offset if offset >= 0 else None))
-        for size, index, number in self.scratch:
-            life = self.line.operators[index].get(number, (-1, -1))
-            planned.append(Planned(round_up(size, _ALIGNMENT), *life))
-        return planned
+        return [*planned, *self.scratch]
 
 
 def _channels(operand: Operand) -> int:

@@ -8,8 +8,7 @@ from importlib import resources
 from typing import Final
 
 from tflm_build.arena.layout import HOST, Layout, given_layout
-from tflm_build.arena.planner import Planned
-from tflm_build.arena.replay import ComputedArena, compute_arena, scratch_memory
+from tflm_build.arena.replay import ComputedArena, compute_arena
 from tflm_build.model.model import Model
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "Target",
     "arena_on",
     "arenas_by_target",
-    "scratch_on",
     "targets",
     "with_sizes",
 ]
@@ -100,12 +98,6 @@ def arena_on(model: Model, target: Target, kernels: str) -> ComputedArena:
         kernels: the library.
     """
     return max((compute_arena(model, layout) for layout in target.layouts[kernels]), key=lambda arena: arena.bytes or 0)
-
-
-def scratch_on(model: Model, target: Target, kernels: str) -> tuple[Planned, ...]:
-    """Return the memory that kernels have while they run; of several layouts, for the one that needs most."""
-    layout = max(target.layouts[kernels], key=lambda layout: compute_arena(model, layout).bytes or 0)
-    return scratch_memory(model, layout)
 
 
 def arenas_by_target(model: Model) -> tuple[OnTarget, ...]:

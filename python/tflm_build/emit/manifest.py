@@ -153,10 +153,8 @@ def _narrowing(narrowing: Narrowing) -> dict[str, Any]:
     ]
     return {
         **dataclasses.asdict(narrowing),
-        "bytes": list(narrowing.bytes),
         "sqnr_db": _finite(narrowing.sqnr_db),
         "top1": _finite(narrowing.top1),
-        "layers": [dataclasses.asdict(layer) for layer in narrowing.layers],
         "steps": steps,
     }
 

@@ -36,7 +36,8 @@ class Moments:
 
     def covariances(self) -> Iterable[tuple[slice, Array]]:
         """Yield each block's place, and its covariances (groups, taps, taps)."""
-        for (part, products), centre in zip(self.products(), self._centres(), strict=True):
+        for part, products in self.products():
+            centre = self.mean[:, part]
             yield part, products - centre[:, :, None] * centre[:, None, :]
 
     def products(self) -> Iterable[tuple[slice, Array]]:
@@ -45,10 +46,6 @@ class Moments:
         for block in self.blocks:
             yield slice(first, first + block.shape[-1]), block
             first += block.shape[-1]
-
-    def _centres(self) -> Iterable[Array]:
-        for part, _ in self.products():
-            yield self.mean[:, part]
 
 
 def count_taps(operator: Operator) -> tuple[int, int]:
@@ -67,7 +64,7 @@ def gather_moments(operator: Operator, samples: Iterable[Array]) -> Moments:
     """
     taps, width = count_taps(operator)
     firsts = range(0, taps, width)
-    count, total, products = 0, np.float64(0) * np.zeros(1), [np.zeros(1)] * len(firsts)
+    count, total, products = 0, np.zeros(1), [np.zeros(1)] * len(firsts)
     for elements in samples:
         columns = _columns(operator, elements.astype(np.float64) - scaling(operator.reads[0])[1])
         count += columns.shape[1]

@@ -15,7 +15,6 @@ from tflm_build.child.table import FOLLOW_LAYERS
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Operand, Operator
 from tflm_build.model.model import Model
-from tflm_build.passes.canonical import canonicalize
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.golden import GoldenInputs
 
@@ -65,9 +64,6 @@ def describe_activations(
         golden: the same samples in the types of the model's inputs.
         removed: by the place of an operator: which channels went of what it wrote.
         macs: of one run: of a large model fewer samples are followed.
-
-    Raises:
-        TflmBuildError: the bytes are not a TensorFlow Lite model.
     """
     graph = model.graph
     layers = [_layer(operator) for operator in graph.operators]
@@ -86,7 +82,7 @@ def describe_activations(
         "tensors": tensors,
         "scales": [scale for scale, _ in quantization],
         "zero_points": [zero_point for _, zero_point in quantization],
-        "float_flatbuffer": converted.float_flatbuffer or b"",
+        "float_flatbuffer": b"" if converted.float_model is None else converted.float_model.flatbuffer,
         "float_inputs": [real[place][:samples] for place in counterparts.inputs],
         "float_tensors": counterparts.tensors,
         "kept": [~removed.get(place, np.zeros(0, bool)) for place in writers],
@@ -130,9 +126,9 @@ class _Counterparts:
 
 def float_order(converted: Converted) -> list[int] | None:
     """Return which of the model's inputs stands where in the float model; None where that is not known."""
-    if converted.float_flatbuffer is None or converted.samples is None:
+    other = converted.float_model
+    if other is None or converted.samples is None:
         return None
-    other = canonicalize(converted.float_flatbuffer)
     mine, theirs = (each.graph.subgraphs[0].inputs for each in (converted.model, other))
     ends = [converted.model.tensors[0][index] for index in mine]
     wanted = [other.tensors[0][index] for index in theirs]
@@ -143,10 +139,9 @@ def float_order(converted: Converted) -> list[int] | None:
 
 def _pair_up(tensors: Sequence[int], model: Model, converted: Converted) -> _Counterparts:
     """Find the tensors of the float model by their names."""
-    inputs = float_order(converted)
-    if inputs is None:
+    inputs, other = float_order(converted), converted.float_model
+    if inputs is None or other is None:
         return _Counterparts([-1] * len(tensors), [])
-    other = canonicalize(converted.float_flatbuffer or b"")
     followed = _by_name(model, tensors)
     operators = other.graph.subgraphs[0].operators
     written = _by_name(other, [operator.outputs[0].place for operator in operators if operator.outputs])

@@ -13,7 +13,6 @@ from tflm_build.arena.targets import (
     Target,
     arena_on,
     arenas_by_target,
-    scratch_on,
     targets,
     with_sizes,
 )
@@ -143,7 +142,7 @@ def expect_arena(options: Options, model: Model) -> int | None:
 def _planned(options: Options, model: Model, sizes: Mapping[str, tuple[int, int]]) -> Model | None:
     """Return the model with the plan that is best on the target: for activations alone, or with its kernels' memory."""
     target, names = _target(options, sizes)
-    scratch = scratch_on(model, target, _most(model, target, names)[0])
+    scratch = _most(model, target, names)[1].scratch
     plans = [make_plan(model), *([make_plan(model, scratch)] if scratch else [])]
     models = [with_plan(model, plan) for plan in plans if plan is not None]
     return min(models, key=lambda each: _most(each, target, names)[1].bytes or 0, default=None)

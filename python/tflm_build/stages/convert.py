@@ -36,7 +36,7 @@ class Converted:
         model: canonical.
         bytes_before: size of the flatbuffer as the converter wrote it.
         samples: per input an array (samples, *shape) of real numbers or the tensor's integers; None: there is no data.
-        float_flatbuffer: the float model, with the names that `flatbuffer` has; None: it is not at hand.
+        float_model: the float model, canonical but for its names, which are in its bytes too; None: it is not at hand.
         float_outputs: per output what the float model answers to the samples; None: there is no float model.
         labels: the class of each sample; None: there are none.
         fitted: likewise the calibration samples that weights of 4 bits are fitted to; None unless they are asked for.
@@ -51,7 +51,7 @@ class Converted:
     model: Model
     bytes_before: int
     samples: tuple[Array, ...] | None = None
-    float_flatbuffer: bytes | None = None
+    float_model: Model | None = None
     float_outputs: tuple[Array, ...] | None = None
     labels: Array | None = None
     fitted: tuple[Array, ...] | None = None
@@ -122,7 +122,7 @@ def _from_tensorflow(options: Options, source: Source, data: Mapping[str, Sample
         model=canonicalize(answer["flatbuffer"], keep_names=options.keep_names, **names),
         bytes_before=len(answer["flatbuffer"]),
         samples=tuple(answer["samples"]) if "samples" in answer else None,
-        float_flatbuffer=_canonical_float(answer) if "float_flatbuffer" in answer else None,
+        float_model=_canonical_float(answer) if "float_flatbuffer" in answer else None,
         float_outputs=tuple(answer["float_outputs"]) if "samples" in answer else None,
         labels=answer["labels"][0] if "labels" in answer else None,
         fitted=tuple(answer["fitted"]) if "fitted" in answer else None,
@@ -153,9 +153,9 @@ def _private_copy(source: Source) -> dict[str, Any]:
     return {"paths": list(contents), **{f"copy.{i}": data for i, data in enumerate(contents.values())}}
 
 
-def _canonical_float(answer: Mapping[str, Any]) -> bytes:
+def _canonical_float(answer: Mapping[str, Any]) -> Model:
     """Return the float model of an answer, with its names; its tensors are counted as those of other models."""
-    return canonicalize(answer["float_flatbuffer"], keep_names=True).flatbuffer
+    return canonicalize(answer["float_flatbuffer"], keep_names=True)
 
 
 def _need_calibration(options: Options) -> str:
@@ -217,7 +217,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     return Converted(
         replace(shipped, repairs=model.repairs),  # of the source, not of what the quantizer wrote
         len(quantized),
-        float_flatbuffer=_canonical_float(answer),
+        float_model=_canonical_float(answer),
         float_outputs=tuple(float_model["outputs"]),
         calibration=describe(calibration, graph.inputs),
         versions=answer["versions"],

@@ -14,7 +14,6 @@ from tflm_build.model.graph import Operand
 from tflm_build.model.model import Model
 from tflm_build.model.values import Tensor
 from tflm_build.passes.before_softmax import open_softmax
-from tflm_build.passes.canonical import canonicalize
 from tflm_build.stages.accuracy import work_out_accuracy
 from tflm_build.stages.activations import float_order
 from tflm_build.stages.convert import Converted
@@ -64,10 +63,10 @@ class Judge:
         )
         self.samples = len(self._inputs[0])
         self._labels = None if converted.labels is None else converted.labels[: self.samples]
-        order = float_order(converted)
-        if order is not None and converted.float_outputs is not None:
+        order, real = float_order(converted), converted.float_model
+        if order is not None and real is not None and converted.float_outputs is not None:
             self.who = "the float model"
-            self._wanted = self._float_signals(converted, order)
+            self._wanted = self._float_signals(real, converted.samples or (), order)
             self._wanted_outputs = [output[: self.samples] for output in converted.float_outputs]
         else:
             self.who = "the int8 model"
@@ -100,10 +99,9 @@ class Judge:
         outputs = [dequantize(answer, tensor) for answer, tensor in zip(found[: len(ends)], ends, strict=True)]
         return signals, outputs
 
-    def _float_signals(self, converted: Converted, order: Sequence[int]) -> list[Array]:
+    def _float_signals(self, model: Model, samples: Sequence[Array], order: Sequence[int]) -> list[Array]:
         """Return what the float model has before a final SOFTMAX."""
-        model = canonicalize(converted.float_flatbuffer or b"")
-        opened, samples = open_softmax(model), converted.samples or ()
+        opened = open_softmax(model)
         inputs = [
             samples[place][: self.samples].astype(tensor.dtype).reshape(-1, *tensor.shape)
             for place, tensor in zip(order, model.graph.inputs, strict=True)

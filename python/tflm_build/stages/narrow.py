@@ -14,7 +14,6 @@ from tflm_build.model.graph import Operator
 from tflm_build.model.model import Model
 from tflm_build.model.values import NarrowedLayer, Narrowing, NarrowStep
 from tflm_build.options import Options
-from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.moments import count_taps
 from tflm_build.passes.narrow import Narrow, as_rows, narrow_model, narrowable, real_weights
 from tflm_build.passes.shrink import model_macs
@@ -98,7 +97,7 @@ def narrow(
 def _judge(options: Options, converted: Converted, model: Model, golden: GoldenInputs) -> Judge:
     """Return who judges, on as many samples as the model's size allows."""
     if converted.samples is None or (options.weight_type == "int8" and converted.float_outputs is None):
-        lack("MIN_SQNR", "a float source, and data")
+        lack("MIN_SQNR")
     return Judge(converted, model, golden, max(1, _JUDGED // max(1, model_macs(model))))
 
 
@@ -141,9 +140,9 @@ def _work(operator: Operator) -> int:
 
 def _float_weights(converted: Converted) -> dict[str, Array]:
     """Return the constants of the float model by their names."""
-    if converted.float_flatbuffer is None:
+    model = converted.float_model
+    if model is None:
         return {}
-    model = canonicalize(converted.float_flatbuffer)
     operands = model.graph.subgraphs[0].operands
     return {
         model.tensors[0][operand.place]: operand.array.reshape(operand.shape)

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 
@@ -21,6 +21,14 @@ from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.prove_layers import FLOAT_TOLERANCE, LayerProof, prove_layers
 
 __all__ = ["Proof", "lack", "prove"]
+
+_NEEDED: Final = {
+    "MAX_LSB": "a model that LiteRT runs",
+    "MAX_FLOAT_ERROR": "a float source, and data",
+    "MIN_SQNR": "a float source, and data",
+    "MIN_TOP1": "one output that is a vector, and labels in the test data or a float source",
+}
+"""What each tolerance applies to."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def _difference(
     """Compare the whole model with LiteRT, and check MAX_LSB where it is set."""
     if reference is None:
         if options.max_lsb is not None:
-            lack("MAX_LSB", "a model that LiteRT runs")
+            lack("MAX_LSB")
         return ()
     found = []
     for tensor, got, wanted in zip(graph.outputs, outputs, reference, strict=True):
@@ -136,12 +144,12 @@ def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
     """Check the accuracy against the user's tolerances."""
     if options.max_float_error is not None:
         if accuracy is None or not accuracy.float_error:
-            lack("MAX_FLOAT_ERROR", "a float source, and data")
+            lack("MAX_FLOAT_ERROR")
         else:
             _hold_float_error(options.max_float_error, accuracy, [tensor.name for tensor in graph.outputs])
     if options.min_top1 is not None:
         if accuracy is None or accuracy.top1 is None:
-            lack("MIN_TOP1", "one output that is a vector, and labels in the test data or a float source")
+            lack("MIN_TOP1")
         elif accuracy.top1 < options.min_top1:
             before = "" if accuracy.float_top1 is None else f" (the float model: {accuracy.float_top1:.4g})"
             judge = "the labels" if accuracy.labelled else "the float model"
@@ -153,17 +161,13 @@ def _hold(options: Options, accuracy: Accuracy | None, graph: Graph) -> None:
             raise TflmBuildError(msg)
 
 
-def lack(option: str, needed: str) -> NoReturn:
+def lack(option: str) -> NoReturn:
     """Refuse a tolerance that applies to nothing.
-
-    Args:
-        option: the tolerance.
-        needed: what it applies to.
 
     Raises:
         TflmBuildError: always.
     """
-    msg = f"`{option}` needs {needed}; got none; pass it, or leave `{option}` out"
+    msg = f"`{option}` needs {_NEEDED[option]}; got none; pass it, or leave `{option}` out"
     raise TflmBuildError(msg)
 
 

@@ -80,7 +80,7 @@ class Search:
         chosen: tuple[int, ...] = ()
         best = self._try(judge, chosen)
         if self._options.min_top1 is not None and best.verdict.top1 is None:
-            lack("MIN_TOP1", "one output that is a vector, and labels in the test data or a float source")
+            lack("MIN_TOP1")
         self._note(None, 8, best, accepted=True)
         order = self._order(judge, best, part)
         for number, place in enumerate(order):

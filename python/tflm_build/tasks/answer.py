@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Let a model answer on TFLM, in a child process, and nothing else."""
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.tasks.attempt import SECONDS, attempt, words
 from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
 from tflm_build.tasks.stand_in import tflm_runtime
-from tflm_build.tasks.trace_tflm import SIZES, lacks_memory
+from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, printed_allocations
 
 __all__ = ["run", "run_on_tflm"]
 
@@ -41,8 +40,7 @@ def run_on_tflm(flatbuffer: bytes, inputs: Sequence[Array], outputs: int) -> tup
     for size in SIZES:
         answer = attempt(partial(_run_here, flatbuffer, inputs, outputs, size), SECONDS * len(inputs[0]))
         if answer is not None:
-            parts = re.findall(r"Arena allocation (?:head|tail) (\d+) bytes", words(whole=True))
-            return sum(map(int, parts[-2:])), answer["outputs"]
+            return sum(printed_allocations()), answer["outputs"]
         if not lacks_memory():
             break
     return None

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find weights of 4 bits for layers by what their inputs are on samples, in a child process."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from tflm_build.arrays import Array
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.moments import gather_moments
 from tflm_build.passes.narrow import narrow_layer
-from tflm_build.tasks.run_litert import reference_interpreter
+from tflm_build.tasks.run_litert import follow_tensors
 
 __all__ = ["run"]
 
@@ -25,7 +23,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """
     model = canonicalize(request["flatbuffer"])
     operators = [model.graph.subgraphs[0].operators[place] for place in request["places"]]
-    elements = _follow(request["flatbuffer"], request["inputs"], [operator.reads[0].place for operator in operators])
+    sources = [operator.reads[0].place for operator in operators]
+    elements = zip(*follow_tensors(request["flatbuffer"], request["inputs"], sources), strict=True)
     found = [
         narrow_layer(operator, gather_moments(operator, samples), wanted)
         for operator, samples, wanted in zip(operators, elements, request["wanted"], strict=True)
@@ -35,18 +34,3 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "scales": [layer.scales for layer in found],
         "biases": [layer.bias for layer in found],
     }
-
-
-def _follow(flatbuffer: bytes, inputs: Sequence[Array], tensors: Sequence[int]) -> list[list[Array]]:
-    """Return for each tensor what it holds after each run."""
-    interpreter = reference_interpreter(flatbuffer, keep_tensors=True)
-    interpreter.allocate_tensors()
-    places = [detail["index"] for detail in interpreter.get_input_details()]
-    held: list[list[Array]] = [[] for _ in tensors]
-    for sample in zip(*inputs, strict=True):
-        for place, value in zip(places, sample, strict=True):
-            interpreter.set_tensor(place, value)
-        interpreter.invoke()
-        for kept, tensor in zip(held, tensors, strict=True):
-            kept.append(interpreter.get_tensor(tensor))
-    return held

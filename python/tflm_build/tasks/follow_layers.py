@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow samples through a model on LiteRT's reference kernels, in a child process, and through its float model."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tflm_build.arrays import Array
-from tflm_build.tasks.run_litert import reference_interpreter
+from tflm_build.tasks.run_litert import follow_tensors
 
 __all__ = ["run"]
 
@@ -28,8 +26,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """
     counterpart = request["float_tensors"]
     paired = [index for index, place in enumerate(counterpart) if place != -1]
-    followed = _follow(request["flatbuffer"], request["inputs"], request["tensors"])
-    others = _follow(request["float_flatbuffer"], request["float_inputs"], [counterpart[index] for index in paired])
+    places = [counterpart[index] for index in paired]
+    followed = follow_tensors(request["flatbuffer"], request["inputs"], request["tensors"])
+    others = follow_tensors(request["float_flatbuffer"], request["float_inputs"], places)
     count = len(request["tensors"])
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     ends, elements, signal, noise = (np.zeros(count) for _ in range(4))
@@ -53,15 +52,3 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
                 signal[index] += np.sum(theirs**2)
                 noise[index] += np.sum((mine - theirs) ** 2)
     return {"results": [low, high, ends / np.maximum(elements, 1), signal, noise]}
-
-
-def _follow(flatbuffer: bytes, inputs: Sequence[Array], tensors: Sequence[int]) -> Any:
-    """Yield for each sample what the tensors hold after a run."""
-    interpreter = reference_interpreter(flatbuffer, keep_tensors=True)
-    interpreter.allocate_tensors()
-    details = interpreter.get_input_details()
-    for sample in zip(*inputs, strict=True):
-        for detail, value in zip(details, sample, strict=True):
-            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"]).reshape(detail["shape"]))
-        interpreter.invoke()
-        yield [interpreter.get_tensor(tensor) for tensor in tensors]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a model on LiteRT, in a child process: the check that does not share TFLM's code."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 from tflm_build.tasks.attempt import SECONDS, attempt, words
 
-__all__ = ["RESOLVERS", "reference_interpreter", "run", "run_on_any", "run_vectors"]
+__all__ = ["RESOLVERS", "follow_tensors", "reference_interpreter", "run", "run_on_any", "run_vectors"]
 
 RESOLVERS: Final = ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
 """LiteRT's kernels, the simplest first: the reference kernels lack ELU, CEIL, ROUND and BROADCAST_TO."""
@@ -61,6 +61,24 @@ def run_vectors(
         for collected, result in zip(outputs, results, strict=True):
             collected.append(interpreter.get_tensor(result))
     return [np.stack(collected) for collected in outputs]
+
+
+def follow_tensors(flatbuffer: bytes, inputs: Sequence[Array], tensors: Sequence[int]) -> Iterator[list[Array]]:
+    """Yield for each vector what tensors hold after a run on the reference kernels.
+
+    Args:
+        flatbuffer: the model.
+        inputs: per input an array (vectors, ...).
+        tensors: their places in the main subgraph.
+    """
+    interpreter = reference_interpreter(flatbuffer, keep_tensors=True)
+    interpreter.allocate_tensors()
+    details = interpreter.get_input_details()
+    for vector in zip(*inputs, strict=True):
+        for detail, value in zip(details, vector, strict=True):
+            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"]).reshape(detail["shape"]))
+        interpreter.invoke()
+        yield [interpreter.get_tensor(tensor) for tensor in tensors]
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

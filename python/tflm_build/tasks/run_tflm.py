@@ -7,7 +7,6 @@ is smaller TFLM's allocations fail. Else, and where they show otherwise, it is b
 TFLM may kill its process on a damaged model or in an arena that is too small, so every attempt is a fork of the child.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.tasks.attempt import SECONDS, attempt, end_after, words
 from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
 from tflm_build.tasks.stand_in import tflm_runtime
-from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, refuse_stale, trace_ends
+from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, printed_allocations, refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS, fill_memory
 
 __all__ = ["run"]
@@ -90,7 +89,7 @@ def _as_computed(model: _Model, inputs: Sequence[Array], computed: int, floor: i
     outputs = _attempt(model, smallest, inputs, PATTERNS[0])
     if outputs is None or not same_answers(expected, [output[:1] for output in outputs]):
         return None
-    parts = _allocations()
+    parts = printed_allocations()
     if smallest == floor and _attempt(model, floor - _STEP, first, PATTERNS[1]) is not None:
         return None
     return smallest, outputs, parts
@@ -111,7 +110,7 @@ def _measured(model: _Model, inputs: Sequence[Array]) -> _Found:
     if outputs is None:
         msg = f"TFLM answers the first golden input but not all of them: {words()}"
         raise TflmBuildError(msg)
-    return smallest, outputs, _allocations()
+    return smallest, outputs, printed_allocations()
 
 
 def _roomy(model: _Model, inputs: Sequence[Array]) -> tuple[int, list[Array]]:
@@ -173,10 +172,3 @@ def _timed(inputs: Sequence[Array]) -> Iterator[tuple[Array, ...]]:
     for vector in zip(*inputs, strict=True):
         end_after(SECONDS)
         yield vector
-
-
-def _allocations() -> tuple[int, int]:
-    """Read head and tail of the arena in what TFLM printed of the last attempt."""
-    text = words(whole=True)
-    head, tail = (re.findall(rf"Arena allocation {part} (\d+) bytes", text) for part in ("head", "tail"))
-    return int(head[-1]), int(tail[-1])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow, on the TFLM interpreter, what each operator of a model writes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
@@ -16,7 +17,7 @@ from tflm_build.tasks.run_vectors import run_vectors_on_tflm
 from tflm_build.tasks.stand_in import tflm_runtime
 from tflm_build.used_memory import fill_memory
 
-__all__ = ["SIZES", "lacks_memory", "refuse_stale", "trace_ends"]
+__all__ = ["SIZES", "lacks_memory", "printed_allocations", "refuse_stale", "trace_ends"]
 
 SIZES: Final = (1 << 24, 1 << 28)
 """Bytes: arenas that are tried before a model counts as too large."""
@@ -51,6 +52,13 @@ def trace_ends(flatbuffer: bytes, inputs: Sequence[Array], pattern: int) -> dict
         if not lacks_memory():
             break
     return {}
+
+
+def printed_allocations() -> tuple[int, int]:
+    """Read head and tail of the arena, in bytes, in what TFLM printed of the last attempt."""
+    text = words(whole=True)
+    head, tail = (re.findall(rf"Arena allocation {part} (\d+) bytes", text) for part in ("head", "tail"))
+    return int(head[-1]), int(tail[-1])
 
 
 def lacks_memory() -> bool:
