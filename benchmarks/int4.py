@@ -28,6 +28,7 @@ from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.shrink import shrink_model
 from tflm_build.stages.golden import quantize
 from tflm_build.tasks import quantize_flatbuffer
+from tflm_build.tasks.run_litert import follow_tensors
 
 __all__ = ["main"]
 
@@ -91,49 +92,26 @@ def _curve(flatbuffer: bytes, samples: Array, layers: Sequence[tuple[str, str]],
 
 def _quantize(flatbuffer: bytes, samples: Array, layers: Sequence[tuple[str, str]], key: str) -> bytes:
     """Quantize to int8 as a build does, but with the quantizer's own weights of 4 bits in some layers."""
-    from ai_edge_quantizer import qtyping, recipe, recipe_manager
 
-    def mixed() -> Any:
-        manager = recipe_manager.RecipeManager()
-        manager.load_quantization_recipe(plain())
+    def narrow(manager: Any, types: Any) -> None:
         for layer, op in layers:
-            grain = (
-                qtyping.QuantGranularity.TENSORWISE if op == "FULLY_CONNECTED" else qtyping.QuantGranularity.CHANNELWISE
-            )
-            manager.add_static_config(re.escape(layer), qtyping.TFLOperationName[op], 8, 4, grain, key)
-        return manager.get_quantization_recipe()
+            grain = types.QuantGranularity.TENSORWISE if op == "FULLY_CONNECTED" else types.QuantGranularity.CHANNELWISE
+            manager.add_static_config(re.escape(layer), types.TFLOperationName[op], 8, 4, grain, key)
 
-    plain = recipe.static_wi8_ai8
-    recipe.static_wi8_ai8 = mixed
-    try:
-        tensor = canonicalize(flatbuffer).graph.inputs[0]
-        request = {"flatbuffer": flatbuffer, "quantize": "int8", "io_type": "auto", "names": [tensor.name]}
-        answer = quantize_flatbuffer.run(request | {"calibration": [samples.reshape(-1, *tensor.shape)]})
-    finally:
-        recipe.static_wi8_ai8 = plain
-    return bytes(answer["flatbuffer"])
+    tensor = canonicalize(flatbuffer).graph.inputs[0]
+    request = {"flatbuffer": flatbuffer, "quantize": "int8", "io_type": "auto", "dense_scales": "channel"}
+    data = {"names": [tensor.name], "calibration": [samples.reshape(-1, *tensor.shape)]}
+    return bytes(quantize_flatbuffer.run(request | data, narrow)["flatbuffer"])
 
 
 def _signals(flatbuffer: bytes, samples: Array) -> Array:
     """Return what a model has before its final SOFTMAX, as real numbers."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
     model = canonicalize(flatbuffer)
-    opened = open_softmax(model)
-    interpreter = Interpreter(model_content=opened.flatbuffer, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    interpreter.allocate_tensors()
-    tensor = model.graph.inputs[0]
-    place = interpreter.get_output_details()[opened.places[0]]["index"]
-    signal = opened.signals[0]
+    (signal,) = open_softmax(model).signals
     scale, zero = (float(signal.scales[0]), int(signal.zero_points[0])) if len(signal.scales) else (1.0, 0)
-    found = []
-    for sample in samples:
-        interpreter.set_tensor(
-            interpreter.get_input_details()[0]["index"], quantize(sample, tensor).reshape(tensor.shape)
-        )
-        interpreter.invoke()
-        found.append((interpreter.get_tensor(place).astype(np.float64) - zero) * scale)
-    return np.stack(found)
+    inputs = [quantize(samples, model.graph.inputs[0])]
+    followed = follow_tensors(model.flatbuffer, inputs, [signal.place])
+    return np.stack([(held.astype(np.float64) - zero) * scale for (held,) in followed])
 
 
 def _best(curves: Iterable[Curve]) -> Curve:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantize a float flatbuffer with ai-edge-quantizer, in a child process: TensorFlow is not needed."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ __all__ = ["run"]
 _KEY = "serving_default"
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
+def run(request: dict[str, Any], narrow: Callable[[Any, Any], None] | None = None) -> dict[str, Any]:
     """Calibrate with the true minimum and maximum of every tensor, and quantize to integers only.
 
     Args:
         request: `flatbuffer`: a float32 model; `quantize`, `io_type` and `dense_scales` as in options.py; `names`
             of the inputs, and `calibration`: per input an array (samples, *shape) in the input's type.
+        narrow: what a benchmark adds to the recipe; it is given the manager of recipes and the quantizer's types.
 
     Returns:
         `flatbuffer`; `float_flatbuffer`: the model with the names that it has; and `versions` of the tools used.
@@ -42,8 +44,11 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     # A list, not a generator: the calibrator goes over the samples twice.
     samples = [dict(zip(request["names"], vector, strict=True)) for vector in zip(*request["calibration"], strict=True)]
     try:
-        recipe = _recipe(recipe_manager.RecipeManager(), qtyping, request)
-        work = quantizer.Quantizer(bytearray(named), recipe)
+        manager = recipe_manager.RecipeManager()
+        _say_how(manager, qtyping, request)
+        if narrow is not None:
+            narrow(manager, qtyping)
+        work = quantizer.Quantizer(bytearray(named), manager.get_quantization_recipe())
         # Its own calibrate() follows a moving average, which forgets the extremes.
         statistics = calibrator.Calibrator(named, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
         statistics.calibrate({_KEY: samples}, work._recipe_manager)  # noqa: SLF001 - only calibrate() would pass it
@@ -62,14 +67,13 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _recipe(manager: Any, qtyping: Any, request: dict[str, Any]) -> Any:
-    """Return what is quantized how: all to integers, weights by channel but where one scale is asked for."""
+def _say_how(manager: Any, qtyping: Any, request: dict[str, Any]) -> None:
+    """Tell the quantizer's manager of recipes: all to integers, weights by channel but where one scale is asked for."""
     everything, dense = qtyping.TFLOperationName.ALL_SUPPORTED, qtyping.TFLOperationName.FULLY_CONNECTED
     bits = {"activation_num_bits": {"int8": 8, "int16x8": 16}[request["quantize"]], "weight_num_bits": 8}
     manager.add_static_config(".*", everything, **bits)
     if request["dense_scales"] == "tensor":
         manager.add_static_config(".*", dense, **bits, weight_granularity=qtyping.QuantGranularity.TENSORWISE)
-    return manager.get_quantization_recipe()
 
 
 def _named(flatbuffer: bytes, names: list[str]) -> bytes:
