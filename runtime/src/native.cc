@@ -118,7 +118,7 @@ class Memory final : public SingleArenaBufferAllocator {
   void operator delete(void *) {}
 
  private:
-  // Not an exception: firmware and TFLM are compiled without. No frame between here and there has a destructor to run.
+  // Not by an exception: firmware and TFLM are compiled without.
   std::uint8_t *leave() {
     if (full_ != nullptr) std::longjmp(*full_, 1);  // NOLINT(cert-err52-cpp)
     return nullptr;
