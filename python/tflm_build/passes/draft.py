@@ -20,6 +20,7 @@ _OPTIONS: Final = {
     "MINIMUM": "MaximumMinimumOptions",
     "REDUCE_ALL": "ReducerOptions",
     "SUM": "ReducerOptions",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
 }
 """The schema's name of an op's options, where it is not the op's own."""
 
@@ -33,8 +34,25 @@ class Draft:
     def __init__(self, tree: Any, subgraph: Any) -> None:
         """Begin with a subgraph as it is."""
         self._tree, self._subgraph = tree, subgraph
-        self.inputs, self.outputs = tuple(indices(subgraph.inputs)), tuple(indices(subgraph.outputs))
         self._ends: tuple[dict[int, Any], dict[int, list[Any]]] | None = None
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The tensors that whoever runs the subgraph writes."""
+        return tuple(indices(self._subgraph.inputs))
+
+    @inputs.setter
+    def inputs(self, inputs: Sequence[int]) -> None:
+        self._subgraph.inputs = list(inputs)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The tensors that whoever runs the subgraph reads."""
+        return tuple(indices(self._subgraph.outputs))
+
+    @outputs.setter
+    def outputs(self, outputs: Sequence[int]) -> None:
+        self._subgraph.outputs = list(outputs)
 
     @property
     def operators(self) -> list[Any]:

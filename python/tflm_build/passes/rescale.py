@@ -19,17 +19,17 @@ def rescale(flatbuffer: bytes) -> bytes:
     """
     draft = Editor(load(flatbuffer))
     found = False
-    for operator in list(draft.main.operators):
-        if draft.named(operator) not in _MOVES:
+    for operator in draft.operators:
+        if draft.op(operator) not in _MOVES:
             continue
         source, target = indices(operator.inputs)[0], indices(operator.outputs)[0]
-        if draft.scaling(source) != draft.scaling(target):
-            tensor = draft.main.tensors[target]
-            moved = draft.tensor(
-                f"{bytes(tensor.name).decode()}/moved", indices(tensor.shape), tensor.type, draft.scaling(source)
+        if draft.step(source) != draft.step(target):
+            tensor = draft.tensor(target)
+            moved = draft.add_tensor(
+                f"{bytes(tensor.name).decode()}/moved", indices(tensor.shape), tensor.type, draft.step(source)
             )
             operator.outputs = [moved]
-            draft.operator("QUANTIZE", [moved], target, "QuantizeOptions")
+            draft.add_operator("QUANTIZE", [moved], target)
             found = True
     draft.order()
-    return store(draft.model) if found else flatbuffer
+    return store(draft.tree) if found else flatbuffer

@@ -46,17 +46,16 @@ def splice(flatbuffer: bytes, layers: Sequence[Recurrent], places: Sequence[Plac
         two operators write, unless it is stateful: TFLM's kernel alone would go on from where the last run ended.
     """
     draft = Editor(load(flatbuffer))
-    main = draft.main
-    inputs, outputs = indices(main.inputs), indices(main.outputs)
+    inputs, outputs = draft.inputs, draft.outputs
     ends = [(draft.after_quantize(inputs[at.writes]), draft.before_dequantize(outputs[at.reads])) for at in places]
     taken, given = {at.writes for at in places}, {at.reads for at in places}
-    main.inputs = [tensor for place, tensor in enumerate(inputs) if place not in taken]
-    main.outputs = [tensor for place, tensor in enumerate(outputs) if place not in given]
+    draft.inputs = [tensor for place, tensor in enumerate(inputs) if place not in taken]
+    draft.outputs = [tensor for place, tensor in enumerate(outputs) if place not in given]
     for layer, (written, read) in zip(layers, ends, strict=True):
         _insert(draft, layer, read, written)
     draft.order()
     draft.join_reshapes()
-    return store(draft.model)
+    return store(draft.tree)
 
 
 def _insert(draft: Editor, layer: Recurrent, read: int, written: int) -> None:
@@ -65,14 +64,14 @@ def _insert(draft: Editor, layer: Recurrent, read: int, written: int) -> None:
         answer = insert_loop(draft, layer, draft.reshape(read, (layer.steps, layer.features)))
     else:
         sequences = draft.reshape(read, (layer.batch, layer.steps, layer.features))
-        answer = _lstm(draft, layer, layer.fused, sequences, draft.scaling(written))
-    made, wanted = draft.main.tensors[answer], draft.main.tensors[written]
-    if made.type != wanted.type or draft.scaling(answer) != draft.scaling(written):
+        answer = _lstm(draft, layer, layer.fused, sequences, draft.step(written))
+    made, wanted = draft.tensor(answer), draft.tensor(written)
+    if made.type != wanted.type or draft.step(answer) != draft.step(written):
         name = f"{layer.layer}/scaled"
-        scaled = draft.tensor(name, indices(made.shape), wanted.type, draft.scaling(written))
-        draft.operator("QUANTIZE", [answer], scaled, "QuantizeOptions")
+        scaled = draft.add_tensor(name, indices(made.shape), wanted.type, draft.step(written))
+        draft.add_operator("QUANTIZE", [answer], scaled)
         answer = scaled
-    draft.reshape(answer, indices(draft.main.tensors[written].shape), written)
+    draft.reshape(answer, indices(draft.tensor(written).shape), written)
 
 
 def _lstm(draft: Editor, layer: Recurrent, given: LstmWeights, sequences: int, scaling: Scaling) -> int:
@@ -80,7 +79,7 @@ def _lstm(draft: Editor, layer: Recurrent, given: LstmWeights, sequences: int, s
 
     A state that nobody writes begins with zero bytes, so that it needs the zero point 0.
     """
-    kind = draft.main.tensors[sequences].type
+    kind = draft.tensor(sequences).type
     cell_kind, cell_scaling = kind, None
     if scaling is not None:
         output, cell_range = (max(abs(seen.low), abs(seen.high)) for seen in layer.seen)
@@ -89,9 +88,9 @@ def _lstm(draft: Editor, layer: Recurrent, given: LstmWeights, sequences: int, s
         power = np.ceil(np.log2(max(cell_range, 1e-3))).clip(*_CELL_POWERS)
         cell_kind, cell_scaling = schema.TensorType.INT16, (2.0 ** (float(power) - 15), 0)
     state = (layer.batch, layer.units)
-    hidden = draft.tensor(f"{layer.layer}/output_state", state, kind, scaling, variable=True)
-    cell = draft.tensor(f"{layer.layer}/cell_state", state, cell_kind, cell_scaling, variable=True)
-    written = draft.tensor(layer.layer, (layer.batch, layer.steps, layer.units), kind, scaling)
+    hidden = draft.add_tensor(f"{layer.layer}/output_state", state, kind, scaling, variable=True)
+    cell = draft.add_tensor(f"{layer.layer}/cell_state", state, cell_kind, cell_scaling, variable=True)
+    written = draft.add_tensor(layer.layer, (layer.batch, layer.steps, layer.units), kind, scaling)
     kernels, recurrents = (
         [
             weights(draft, f"{layer.layer}/{title}", np.ascontiguousarray(matrix.T), quantized=scaling is not None)
@@ -105,15 +104,14 @@ def _lstm(draft: Editor, layer: Recurrent, given: LstmWeights, sequences: int, s
     ]
     if not layer.stateful:
         _clear(draft, layer, hidden, cell)
-    operator = draft.operator(
+    operator = draft.add_operator(
         "UNIDIRECTIONAL_SEQUENCE_LSTM",
         [sequences, *kernels, *recurrents, *[-1] * 3, *biases, -1, -1, hidden, cell, *[-1] * 4],
         written,
-        "UnidirectionalSequenceLSTMOptions",
         fusedActivationFunction=schema.ActivationFunctionType.TANH,
     )
     if kind == schema.TensorType.INT8:  # LiteRT asks for five, and reads the scale of the last one alone
-        operator.intermediates = [draft.tensor(f"{layer.layer}/intermediate", (0,), kind, scaling)] * 5
+        operator.intermediates = [draft.add_tensor(f"{layer.layer}/intermediate", (0,), kind, scaling)] * 5
     return written
 
 
@@ -123,12 +121,12 @@ def _clear(draft: Editor, layer: Recurrent, hidden: int, cell: int) -> None:
     FILL, which TFLM lacks for int16, writes real numbers; QUANTIZE turns a zero into that of each type.
     """
     state = (layer.batch, layer.units)
-    if draft.main.tensors[cell].type == schema.TensorType.FLOAT32:
-        sizes = draft.constant("shape", np.array(state, np.int32))
-        zero = draft.constant("zero", np.zeros((), np.float32))
+    if draft.tensor(cell).type == schema.TensorType.FLOAT32:
+        sizes = draft.add_constant("shape", np.array(state, np.int32))
+        zero = draft.add_constant("zero", np.zeros((), np.float32))
         for tensor in (hidden, cell):
-            draft.operator("FILL", [sizes, zero], tensor, "FillOptions")
+            draft.add_operator("FILL", [sizes, zero], tensor)
         return
-    nothing = draft.constant("zeros", np.zeros(state, np.int8), (1.0, 0))
+    nothing = draft.add_constant("zeros", np.zeros(state, np.int8), (1.0, 0))
     for tensor in (hidden, cell):
-        draft.operator("QUANTIZE", [nothing], tensor, "QuantizeOptions")
+        draft.add_operator("QUANTIZE", [nothing], tensor)
