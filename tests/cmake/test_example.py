@@ -62,6 +62,7 @@ def test_build_run_and_rebuild(hello_world: Project) -> None:
         assert CONVERSION not in hello_world.make()
 
 
+@pytest.mark.parametrize("generator", ["Ninja"], indirect=True)
 def test_bytes_are_those_of_the_command(hello_world: Project, tmp_path: Path) -> None:
     hello_world.configure()
     hello_world.make("--target", "hello_world_generate")
@@ -76,6 +77,7 @@ def test_bytes_are_those_of_the_command(hello_world: Project, tmp_path: Path) ->
     assert hello_world.emitted("hello_world") == by_hand
 
 
+@pytest.mark.parametrize("generator", ["Unix Makefiles"], indirect=True)
 def test_a_page_on_request(hello_world: Project) -> None:
     lists = hello_world.source / "CMakeLists.txt"
     lists.write_text(lists.read_text().replace("calibration.npz)", "calibration.npz REPORT)"))

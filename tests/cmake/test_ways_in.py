@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package gets into a project in four ways, with three generators and two CMakes: one project passes in all."""
+"""The package gets into a project in four ways, with three generators and two CMakes: one project passes in all.
+
+Each way meets each generator, and each CMake meets both: what fails in three of them together fails in two.
+"""
 
 import re
 import shutil
@@ -50,9 +53,14 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("generator", GENERATORS)
-@pytest.mark.parametrize("version", CMAKES)
-@pytest.mark.parametrize("way", WAYS)
+PAIRS = [
+    (way, list(CMAKES)[(row + column) % 2], generator)
+    for row, way in enumerate(WAYS)
+    for column, generator in enumerate(GENERATORS)
+]
+
+
+@pytest.mark.parametrize(("way", "version", "generator"), PAIRS)
 def test_a_way_in(way: str, version: str, generator: str, dense: Path, tmp_path: Path) -> None:
     source = scenario("ways_in", tmp_path / "a próject")
     shutil.copy(dense, source)

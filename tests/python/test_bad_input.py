@@ -129,7 +129,7 @@ import tensorflow as tf
 
 @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32, name="x")])
 def forever(x):
-    return tf.while_loop(lambda x: tf.reduce_all(x > -1e30), lambda x: x * 1.0, (x,))
+    return tf.while_loop(lambda x: tf.reduce_all(x > -1e30), lambda x: x * 0.5, (x,))
 
 def model():
     return forever.get_concrete_function()

@@ -20,10 +20,11 @@ HERE = Path(__file__).parent
 VARIABLES = HERE / "standins" / "variables.cc"
 
 
-def compile_runtime(folder: Path, *flags: str, renamed: str = RENAMED) -> list[Path]:
-    """Compile the runtime with the native backend; return its objects."""
-    objects = [compile_cxx(folder / "native.o", "-O1", *flags, NATIVE, renamed=renamed)]
-    return objects + [compile_c(folder / f"{source.stem}.o", "-c", "-O1", source) for source in SOURCES]
+def compile_together(folder: Path, sources: list[Path], *flags: str | Path, renamed: str = RENAMED) -> Path:
+    """Compile C++ sources as one: reading TFLM's headers takes nearly all of a compiler's time."""
+    together = folder / "together.cc"
+    together.write_text("".join(f'#include "{source}"\n' for source in sources))
+    return compile_cxx(folder / "together.o", *flags, together, renamed=renamed)
 
 
 @pytest.fixture(scope="module")
@@ -50,24 +51,20 @@ def mlperf_like(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return converted
 
 
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Return the objects of the runtime."""
-    return compile_runtime(tmp_path_factory.mktemp("runtime"))
-
-
 def golden_test(
-    folder: Path, name: str, converted: Path, runtime: list[Path], *flags: str, renamed: str = RENAMED
+    folder: Path, name: str, converted: Path, version: str = "tflite_micro", *objects: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Compile what a model became, as it is meant to be, link the golden test, and run it."""
+    """Compile what a model became and the runtime for a version of TFLM, link the golden test, and run it."""
     sources = [converted / f"{name}{end}" for end in (".c", "_data.c", "_golden.c")]
-    objects = [
+    of_c = [
         compile_c(folder / f"{source.stem}.o", "-c", "-DTFLM_BUILD_NATIVE", f"-DTFLM_GOLDEN={name}_golden",
                   "-I", converted, source)
-        for source in (*sources, RUNTIME / "src" / "model_test.c")
+        for source in (*sources, RUNTIME / "src" / "model_test.c", *SOURCES)
     ]  # fmt: skip
-    objects.append(compile_cxx(folder / f"{name}_ops.o", *flags, converted / f"{name}_ops.cc", renamed=renamed))
-    return run(link(folder / name, *objects, *runtime))
+    flags = () if version == "tflite_micro" else ("-isystem", HERE / "standins" / version)
+    own = [NATIVE, converted / f"{name}_ops.cc"]
+    of_cxx = compile_together(folder, own, "-O1", "-I", converted, *flags, renamed=f"-Dtflite={version}")
+    return run(link(folder / name, *of_c, of_cxx, *objects))
 
 
 def expect_equal(done: subprocess.CompletedProcess[str], name: str) -> None:
@@ -81,18 +78,16 @@ def expect_equal(done: subprocess.CompletedProcess[str], name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["hello_world", "keyword_spotting", "image_classification", "anomaly_detection", "small_cnn"]
 )
-def test_golden_outputs(mlperf_like: dict[str, Path], runtime: list[Path], name: str, tmp_path: Path) -> None:
+def test_golden_outputs(mlperf_like: dict[str, Path], name: str, tmp_path: Path) -> None:
     """Give exactly what the compiler's interpreter gave, in an arena of the size that it measured."""
-    expect_equal(golden_test(tmp_path, name, mlperf_like[name], runtime), name)
+    expect_equal(golden_test(tmp_path, name, mlperf_like[name]), name)
 
 
 @pytest.mark.parametrize("version", ["moved", "old"])
 def test_other_versions(mlperf_like: dict[str, Path], version: str, tmp_path: Path) -> None:
     """Compile for other versions of TFLM, by the stand-ins in `standins`, and run."""
     name = "image_classification"
-    flags = ("-isystem", str(HERE / "standins" / version))
-    runtime = compile_runtime(tmp_path, *flags, renamed=f"-Dtflite={version}")
-    expect_equal(golden_test(tmp_path, name, mlperf_like[name], runtime, *flags, renamed=f"-Dtflite={version}"), name)
+    expect_equal(golden_test(tmp_path, name, mlperf_like[name], version), name)
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +112,7 @@ def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("version", ["tflite_micro", "moved", "old"])
 def test_state(streaming: Path, version: str, tmp_path: Path) -> None:
     """Answer as the compiler's interpreter did, vector after vector, and again after a reset; in every layout."""
-    flags = () if version == "tflite_micro" else ("-isystem", str(HERE / "standins" / version))
-    runtime = compile_runtime(tmp_path, *flags, renamed=f"-Dtflite={version}")
-    runtime.append(compile_cxx(tmp_path / "variables.o", VARIABLES))
-    done = golden_test(tmp_path, "streaming", streaming, runtime, *flags, renamed=f"-Dtflite={version}")
+    done = golden_test(tmp_path, "streaming", streaming, version, compile_cxx(tmp_path / "variables.o", VARIABLES))
     expect_equal(done, "streaming")
     assert done.stdout.endswith(", after tflm_reset() too\n")
 
@@ -136,8 +128,8 @@ def test_threads(streaming: Path, backend: str, tmp_path: Path) -> None:
     objects = [
         compile_c(tmp_path / f"{source.stem}.o", "-c", *thread, *defines, "-I", streaming, source) for source in sources
     ]
-    own = (NATIVE, VARIABLES, streaming / "streaming_ops.cc") if native else ()
-    objects += [compile_cxx(tmp_path / f"{source.stem}.o", *thread, source) for source in own]
+    own = [NATIVE, VARIABLES, streaming / "streaming_ops.cc"]
+    objects += [compile_together(tmp_path, own, *thread, "-I", streaming)] if native else []
     done = run(link(tmp_path / "threads", "-fsanitize=thread", *objects))
     assert (done.returncode, done.stdout) == (0, "0 of 4 threads failed\n"), done.stdout + done.stderr
 
@@ -158,9 +150,12 @@ class Programs:
         """Compile what they share."""
         self._folder, self._flags = folder, flags
         self._shared = [compile_c(folder / f"{source.stem}.o", "-c", *flags, source) for source in (*models, *SOURCES)]
-        self._shared.append(compile_cxx(folder / "native backend.o", *flags, *backend_flags, NATIVE))
-        self._shared.append(compile_cxx(folder / "tiny_ops.o", *flags, HERE / "tiny_ops.cc"))
-        self._shared.append(compile_cxx(folder / "variables.o", *flags, VARIABLES))
+        others = [HERE / "tiny_ops.cc", VARIABLES]
+        if backend_flags:
+            self._shared.append(compile_cxx(folder / "native backend.o", *flags, *backend_flags, NATIVE))
+        else:
+            others.insert(0, NATIVE)
+        self._shared.append(compile_together(folder, others, *flags))
 
     def __getitem__(self, name: str) -> Path:
         """Return a program, compiled when it is first wanted."""
