@@ -114,8 +114,9 @@ def test_no_module_needs_posix_to_be_imported() -> None:
 
 
 def test_an_attempt_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As on Windows: what fails has left its words, and later output goes where it went before."""
+    """As on macOS and Windows: what fails has left its words, and later output goes where it went before."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tflm_build.tasks.attempt.CAN_FORK", False)
     monkeypatch.delattr(os, "fork")
     monkeypatch.delattr(signal, "setitimer")
     monkeypatch.setattr(sys, "stderr", os.fdopen(2, "w", closefd=False))  # pytest's own writes elsewhere

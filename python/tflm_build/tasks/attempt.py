@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tflm_build.child.messages import Message, pack, unpack
+from tflm_build.child.processes import CAN_FORK
 
 __all__ = ["SECONDS", "attempt", "end_after", "words"]
 
@@ -34,7 +35,7 @@ def attempt(work: Callable[[], Mapping[str, Any]], seconds: int) -> Message | No
     Raises:
         OSError: there is no room for the message.
     """
-    status = _in_fork(work, seconds) if hasattr(os, "fork") else _in_this_process(work)
+    status = _in_fork(work, seconds) if CAN_FORK else _in_this_process(work)
     if status == _FULL:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if status < 0:
@@ -58,7 +59,7 @@ def _in_fork(work: Callable[[], Mapping[str, Any]], seconds: int) -> int:
 
 
 def _in_this_process(work: Callable[[], Mapping[str, Any]]) -> int:
-    """Call the function here, on Windows: what kills it ends the task, whose own limit of time holds."""
+    """Call the function here, on macOS and Windows: what kills it ends the task, whose own limit of time holds."""
     kept = [os.dup(1), os.dup(2)]
     try:
         with _WORDS.open("wb") as log:
