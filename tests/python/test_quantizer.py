@@ -8,6 +8,7 @@ import pytest
 
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import Run, read_manifest
+from tflm_build.model.flatbuffer import load, schema, store
 
 GENERATOR = np.random.default_rng(3)
 
@@ -101,3 +102,36 @@ def test_one_scale_for_a_dense_layer(tflm_build: Run, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "has_scales" not in (tmp_path / "out" / "m_ops.cc").read_text()
     assert read_manifest(tmp_path / "out")["accuracy"]["sqnr_db"][0] > 30
+
+
+def test_a_file_with_codes_of_before_2020(tflm_build: Run, tmp_path: Path) -> None:
+    """The quantizer looks at the younger field for what an operator is: there, each would be an ADD."""
+    flat = flatbuffer(dead_channel("CONV_2D"))
+    tree = load(flat)
+    for code in tree.operatorCodes:
+        code.deprecatedBuiltinCode, code.builtinCode = code.builtinCode, schema.BuiltinOperator.ADD
+    np.savez(tmp_path / "data.npz", x=GENERATOR.uniform(-1, 1, (20, 6, 6, 1)).astype("f"))
+    arguments = ["--quantize", "int8", "--calibration", tmp_path / "data.npz", "--emit", "tflite"]
+    for name, content in (("young", flat), ("old", store(tree))):
+        (tmp_path / f"{name}.tflite").write_bytes(content)
+        result = tflm_build(
+            "convert", "--name", "m", "--src", tmp_path / f"{name}.tflite", *arguments, "--out-dir", tmp_path / name
+        )
+        assert result.returncode == 0, result.stderr
+    old, young = (tmp_path / name / "m.tflite" for name in ("old", "young"))
+    assert old.read_bytes() == young.read_bytes()
+
+
+def test_an_output_that_an_operator_reads_too(tflm_build: Run, tmp_path: Path) -> None:
+    """The quantizer leaves NEG to real numbers, which it reads behind the DEQUANTIZE of the output."""
+    model = dead_layer()
+    model.tensors.append(Tensor("z", (1, 3), "float32"))
+    model.ops.append(Op("NEG", "NegOptions", (3,), (4,)))
+    (tmp_path / "m.tflite").write_bytes(flatbuffer(model._replace(outputs=(3, 4))))
+    np.savez(tmp_path / "data.npz", x=GENERATOR.uniform(-1, 1, (20, 4)).astype("f"))
+    arguments = ["--quantize", "int8", "--calibration", tmp_path / "data.npz", "--out-dir", tmp_path / "out"]
+    result = tflm_build("convert", "--name", "m", "--src", tmp_path / "m.tflite", *arguments)
+    assert result.returncode == 0, result.stderr
+    manifest = read_manifest(tmp_path / "out")
+    assert [tensor["type"] for tensor in manifest["outputs"]] == ["int8", "int8"]
+    assert all(ratio is None or ratio > 40 for ratio in manifest["accuracy"]["sqnr_db"])
