@@ -80,7 +80,8 @@ def _search(narrowing: Narrowing | None) -> Iterator[str]:
 
 def _shrunk(shrinkage: Shrinkage) -> str:
     """Say what shrinking brought."""
-    return f"{shrinkage}; {shrinkage.inputs} inputs compared, 0 differences" if shrinkage.steps else ""
+    words = (*shrinkage.words, f"{shrinkage.inputs} inputs compared, 0 differences")
+    return "; ".join(words) if shrinkage.steps else ""
 
 
 def _narrowed(narrowing: Narrowing | None) -> str:
