@@ -27,10 +27,11 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     """
     arranged, proof = shipment.arranged, shipment.proof
     flash, before = len(shipment.flatbuffer), converted.bytes_before
+    more = "more" if flash > before else "less"
     need = arranged.need
     basis = f"; {need.note}" if need.note else ""
     lines = {
-        "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
+        "flash": f"{abs(1 - flash / before):.0%} {more} than the converter's {before:,} B",
         "shrink": _shrunk(shipment.shrinkage),
         "weights": _narrowed(shipment.narrowing),
         "arena": f"{_parts(arranged)}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
