@@ -278,10 +278,15 @@ def test_a_budget_that_no_mix_keeps(tflm_build: Run, folder: Path, sizes: list[i
         "--max-flash", str(sizes[1] - 1), "--out-dir", "none", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 1
-    message = (
-        f"finds no mix of weights for --max-flash: the smallest that it may take has {sizes[1]:,} B and an SQNR of "
-    )
-    assert message in done.stderr
+    message = f"for --max-flash: the smallest that it may take has {sizes[1]:,} B and an SQNR of "
+    assert f"finds no mix of weights {message}" in done.stderr
+    assert done.stderr.endswith(f" dB; allowed: {sizes[1] - 1:,} B; raise it\n")
+    done = tflm_build(
+        "convert", "m.tflite", "--quantize", "int8", "--calibration", "calibration.npz", "--weight-type", "auto",
+        "--max-flash", str(sizes[1]), "--min-sqnr", "99", "--max-arena", "1M", "--out-dir", "none", cwd=folder,
+    )  # fmt: skip
+    assert f"has {sizes[0]:,} B and no noise; allowed: {sizes[1]:,} B; " in done.stderr
+    assert done.stderr.endswith("raise it or --max-arena, or lower --min-sqnr\n")
 
 
 def test_a_float_model_is_what_weights_are_fitted_to_and_judged_by(tflm_build: Run, tmp_path: Path) -> None:

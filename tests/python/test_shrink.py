@@ -278,6 +278,7 @@ def test_a_changed_channel_is_found_on_tflm(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_command_shrinks_and_says_so(tflm_build: Run, tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(two_dead())
+    said = ""
     for shrink in ("auto", "off"):
         done = tflm_build(
             "convert",
@@ -293,8 +294,11 @@ def test_the_command_shrinks_and_says_so(tflm_build: Run, tmp_path: Path) -> Non
             cwd=tmp_path,
         )
         assert ("  shrink 2 channels that no input changes: -" in done.stdout) == (shrink == "auto"), done.stdout
+        said = said or done.stdout
     manifests = {name: json.loads((tmp_path / name / "m.json").read_text()) for name in ("auto", "off")}
     found = manifests["auto"]["shrink"]
+    (records, channels) = (step["bytes"] for step in found["steps"])
+    assert f": -{channels:,} B, -40% MACs; scales, shapes and options that no kernel reads: -{records:,} B; 51" in said
     assert found["bytes"] == [manifests[name]["model"]["bytes"] for name in ("off", "auto")]
     assert found["macs"] == [manifests[name]["macs"] for name in ("off", "auto")] == [25, 15]
     assert (found["channels"], found["inputs"]) == (2, 51)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from support.images import ARM, BIG_ARM, MACHINE, RISCV, XTENSA, link_chip, link_host, patch
-from support.interpreters import Run, read_manifest
+from support.interpreters import HELLO_WORLD, Run, read_manifest
 
 SUCCESS = r"hello_world: 0x[0-9a-f]{8} in \.\w[\w.]*, 1,552 B, aligned to 16, read-only, right in 19 vectors on TFLM\n"
 
@@ -114,6 +114,25 @@ def test_a_program_without_section_headers(host: Path, tmp_path: Path, tflm_buil
 def test_stripped_firmware(arm: Path, tmp_path: Path, passes: Callable[..., None]) -> None:
     subprocess.run(["arm-none-eabi-strip", arm, "-o", tmp_path / "firmware.elf"], check=True)
     passes(tmp_path / "firmware.elf")
+
+
+def test_weights_of_4_bits(hello_world: Path, tmp_path: Path, tflm_build: Run, fails: Callable[..., None]) -> None:
+    """The golden vectors are those of these weights: the image of the same model at 8 bits has others."""
+    arguments = ["--quantize", "int8", "--weight-type", "int4", "--out-dir", tmp_path]
+    arguments += ["--src", hello_world / "hello_world.tflite", "--calibration", HELLO_WORLD / "calibration.npz"]
+    made = tflm_build("convert", "--name", "hello_world", *arguments)
+    assert made.returncode == 0, made.stderr
+    image = link_host(tmp_path / "program", tmp_path)
+    result = tflm_build("verify", image, "--model", tmp_path / "hello_world.json")
+    size = (tmp_path / "hello_world.tflite").stat().st_size
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.fullmatch(SUCCESS.replace("1,552", f"{size:,}"), result.stdout), result.stdout
+    data = (tmp_path / "hello_world.tflite").read_bytes()
+    manifest = read_manifest(tmp_path)
+    assert size < 1552
+    assert [layer["weights"] for layer in manifest["narrow"]["layers"]]
+    patch(image, data, 1000)
+    fails(image, "not those of hello_world.json: .* at offset 1,000: ", manifest=tmp_path / "hello_world.json")
 
 
 @pytest.mark.parametrize("offset", [0, 1000, 1551])

@@ -167,6 +167,50 @@ class _Graph:
         return self.write("CONCATENATION", "ConcatenationOptions", (value, other), output, axis=axis,
                           fusedActivationFunction=NONE)  # fmt: skip
 
+    def curve(self, value: int) -> int:
+        """Apply a function to each element alone: with another factor below zero, or a curve."""
+        source = self.tensors[value]
+        wide = ["LEAKY_RELU", "TANH", "LOGISTIC"]
+        code = str(self.random.choice(wide if self.dtype == "int16" else [*wide, "LEAKY_RELU", "PRELU", "HARD_SWISH"]))
+        inputs, settings = (value,), {"alpha": float(self.random.choice([0.1, 0.7, 1.5]))}
+        scale, zero = {"TANH": (1 / (self.limit + 1), 0), "LOGISTIC": (1 / 256, -128)}.get(code, (0.0, 0))
+        if self.dtype == "int16" and scale:
+            scale, zero = 1 / 32768, 0
+        if code == "PRELU":
+            slopes = self.random.randint(-100, 101, (1, 1, source.shape[-1] if self.chance(0.7) else 1))
+            zero_point = int(self.random.choice([0, 3]))
+            inputs = (value, self.add(slopes.shape, "int8", 0.01, zero_point, data=slopes.astype(np.int8)))
+        output = (
+            self.add(source.shape, self.dtype, scale, zero)
+            if scale
+            else self.activation(source.shape, source.scale * float(self.random.choice([0.7, 1, 2])))
+        )
+        options = {"LEAKY_RELU": "LeakyReluOptions", "HARD_SWISH": "HardSwishOptions"}.get(code, "")
+        return self.write(code, options, inputs, output, **(settings if code == "LEAKY_RELU" else {}))
+
+    def choose(self, value: int) -> int:
+        """Take the larger or the smaller of elements: of a constant, or of another layer in the same scale."""
+        source = self.tensors[value]
+        shape = source.shape[-1:] if self.chance(0.7) else (1,)
+        content = self.random.randint(-128, 128, shape).astype(np.int8)
+        other = self.add(shape, "int8", source.scale, source.zero_point, data=content)
+        code = str(self.random.choice(["MAXIMUM", "MINIMUM"]))
+        return self.write(code, "MaximumMinimumOptions", (value, other), self.alike(value, source.shape))
+
+    def cut(self, value: int) -> int:
+        """Take some rows of an image, and all channels."""
+        _, height, width, channels = self.tensors[value].shape
+        rows = self.number(1, height)
+        first = self.number(0, height - rows)
+        output = self.alike(value, (1, rows, width, channels))
+        if self.chance(0.5):
+            begin, size = (self.constant("int32", words) for words in ([0, first, 0, 0], [1, rows, width, -1]))
+            return self.write("SLICE", "SliceOptions", (value, begin, size), output)
+        masks = {"beginMask": 8, "endMask": 8} if self.chance(0.5) else {}
+        ends = ([0, first, 0, 0], [1, first + rows, width, channels], [1, 1, 1, 1])
+        constants = tuple(self.constant("int32", words) for words in ends)
+        return self.write("STRIDED_SLICE", "StridedSliceOptions", (value, *constants), output, **masks)
+
     def pool(self, value: int) -> int:
         _, height, width, channels = self.tensors[value].shape
         code = str(self.random.choice(["MAX_POOL_2D", "AVERAGE_POOL_2D"]))
@@ -206,9 +250,11 @@ class _Graph:
         if self.chance(0.4):
             axes = self.constant("int32", [1, 2])
             output = self.activation((1, source.shape[-1]), source.scale)
+            code = "MEAN"
             if self.chance(0.5):
                 output = self.alike(value, (1, source.shape[-1]))
-            value = self.write("MEAN", "ReducerOptions", (value, axes), output, keepDims=False)
+                code = str(self.random.choice(["MEAN", "REDUCE_MAX"] if self.dtype == "int8" else ["MEAN"]))
+            value = self.write(code, "ReducerOptions", (value, axes), output, keepDims=False)
         elif self.chance(0.7):
             shape = (1, int(np.prod(source.shape)))
             value = self.write(
@@ -223,9 +269,9 @@ def random_graph(seed: int) -> bytes:
     size = (1, graph.number(1, 5), graph.number(1, 5), graph.number(1, 4))
     first = value = graph.activation(size, 0.02 / (graph.limit // 127))
     for _ in range(graph.number(2, 5)):
-        layers = [graph.combine, graph.join, graph.pool, graph.pad]
+        layers = [graph.combine, graph.join, graph.pool, graph.pad, graph.curve, graph.cut]
         if graph.dtype == "int8":
-            layers += [graph.rescale, graph.resize]
+            layers += [graph.rescale, graph.resize, graph.choose]
         if graph.chance(0.6):
             value = graph.convolve(value, depthwise=graph.chance(0.4))
         else:

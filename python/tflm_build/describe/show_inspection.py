@@ -68,8 +68,8 @@ def _summary(description: Description) -> Iterator[str]:
         yield f"  arena   {arena.size:,} B, {arena.interpreter:,} B of it for the interpreter{planned}"
     if description.state is not None and description.state.kept:
         yield f"  state   {description.state.words}, kept from one run to the next"
-    if description.shrinkage.steps:
-        yield f"  shrink  {description.shrinkage}{'' if description.built else ', once it is converted'}"
+    for number, words in enumerate(description.shrinkage.words):
+        yield f"  {'' if number else 'shrink':<7} {words}{'' if description.built else ', once it is converted'}"
     if description.refusal is not None:
         yield f"  TFLM    cannot run it: {description.refusal}"
 

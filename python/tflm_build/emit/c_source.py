@@ -2,7 +2,6 @@
 """Spell values as C99 that is also C++11."""
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def array_initializer(values: Array) -> str:
     elif flat.dtype.kind == "b":
         words = ["1" if value else "0" for value in flat]
     else:
-        words = [_integer_literal(int(value), flat.dtype) for value in flat]
+        words = _integer_literals(flat)
     rows, row = [], "  "
     for word in words:
         if len(row) + len(word) > _WIDTH:
@@ -69,13 +68,15 @@ def array_initializer(values: Array) -> str:
     return "\n".join([*rows, row.rstrip().rstrip(",")])
 
 
-def _integer_literal(value: int, dtype: np.dtype[Any]) -> str:
-    """Spell an integer; C has no literal for the lowest one, only for one more less one."""
-    lowest = dtype.kind == "i" and value == np.iinfo(dtype).min and dtype.itemsize >= 4  # noqa: PLR2004 - int is 4 wide
-    text = str(value + 1 if lowest else value)
-    if dtype.itemsize == 8:  # noqa: PLR2004
-        text = f"INT64_C({text})"
-    return f"({text} - 1)" if lowest else text
+def _integer_literals(flat: Array) -> list[str]:
+    """Spell integers; C has no literal for the lowest one, only for one more less one."""
+    spell = "INT64_C({})".format if flat.dtype.itemsize == 8 else str  # noqa: PLR2004
+    words = list(map(spell, flat.tolist()))
+    if flat.dtype.kind == "i" and flat.dtype.itemsize >= 4:  # noqa: PLR2004 - int is 4 wide
+        lowest = int(np.iinfo(flat.dtype).min)
+        for place in np.flatnonzero(flat == lowest):
+            words[place] = f"({spell(lowest + 1)} - 1)"
+    return words
 
 
 def float_literal(value: float) -> str:

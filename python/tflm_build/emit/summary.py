@@ -27,10 +27,11 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     """
     arranged, proof = shipment.arranged, shipment.proof
     flash, before = len(shipment.flatbuffer), converted.bytes_before
+    more = "more" if flash > before else "less"
     need = arranged.need
     basis = f"; {need.note}" if need.note else ""
     lines = {
-        "flash": f"{1 - flash / before:.0%} less than the converter's {before:,} B",
+        "flash": f"{abs(1 - flash / before):.0%} {more} than the converter's {before:,} B",
         "shrink": _shrunk(shipment.shrinkage),
         "weights": _narrowed(shipment.narrowing),
         "arena": f"{_parts(arranged)}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",
@@ -80,7 +81,8 @@ def _search(narrowing: Narrowing | None) -> Iterator[str]:
 
 def _shrunk(shrinkage: Shrinkage) -> str:
     """Say what shrinking brought."""
-    return f"{shrinkage}; {shrinkage.inputs} inputs compared, 0 differences" if shrinkage.steps else ""
+    words = (*shrinkage.words, f"{shrinkage.inputs} inputs compared, 0 differences")
+    return "; ".join(words) if shrinkage.steps else ""
 
 
 def _narrowed(narrowing: Narrowing | None) -> str:

@@ -4,13 +4,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from tflm_build.model.types import TYPES, bytes_of
 
 __all__ = [
+    "CHANNELS",
     "Layer",
     "LayerTensor",
     "NarrowStep",
@@ -122,6 +123,10 @@ class Part:
     bytes: int
 
 
+CHANNELS: Final = "channels that no input changes, or that nothing reads"
+"""The step of shrinking whose channels are counted."""
+
+
 @dataclass(frozen=True)
 class ShrinkStep:
     """A step of shrinking.
@@ -182,14 +187,16 @@ class Shrinkage:
         """Channels that go."""
         return sum(layer.constant + layer.unread for layer in self.layers)
 
-    def __str__(self) -> str:
-        """Say what goes and what that saves; empty where nothing goes."""
-        if not self.steps:
-            return ""
-        what = f"{self.channels:,} channels that no input changes" if self.channels else self.steps[0].what
-        saved = f"{what}: -{self.bytes[0] - self.bytes[1]:,} B"
-        before, after = self.macs
-        return f"{saved}, -{1 - after / before:.0%} MACs" if 0 <= after < before else saved
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Say what goes in each step, the last first, and what that saves."""
+        return tuple(map(self._step, reversed(self.steps)))
+
+    def _step(self, step: ShrinkStep) -> str:
+        """Say what a step saves: bytes, and the share of the multiply-accumulates before."""
+        what = f"{self.channels:,} channels that no input changes" if step.what == CHANNELS else step.what
+        share = f", -{100 * step.macs / self.macs[0]:.2g}% MACs" if step.macs else ""
+        return f"{what}: -{step.bytes:,} B{share}"
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,6 @@ def canonicalize(
     layers = tuple(_layer_names(subgraph) for subgraph in model.subgraphs)
     tensors = tuple(tuple(_text(tensor.name) for tensor in subgraph.tensors or []) for subgraph in model.subgraphs)
 
-    for code in model.operatorCodes:
-        # Interpreters take the larger one, the quantizer this one.
-        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
-        code.deprecatedBuiltinCode = 0
     model.description = None
     model.signatureDefs = None
     model.metadataBuffer = None

@@ -13,6 +13,7 @@ from tflm_build.arrays import Array
 from tflm_build.model.fixed_point import integers, scaling
 from tflm_build.model.graph import Operand, Operator, Subgraph
 from tflm_build.model.model import Model
+from tflm_build.passes.bounds import COMBINING
 from tflm_build.passes.intervals import Analysis
 from tflm_build.passes.linear import Linear
 from tflm_build.passes.model_draft import ModelDraft
@@ -20,6 +21,9 @@ from tflm_build.passes.model_draft import ModelDraft
 __all__ = ["removable_channels", "remove_channels"]
 
 _Masks = dict[int, Array]
+
+_END = 2
+"""The input of SLICE that has sizes, and of STRIDED_SLICE that has ends."""
 
 
 def removable_channels(subgraph: Subgraph, analysis: Analysis, unit: int) -> tuple[_Masks, _Masks]:
@@ -223,15 +227,18 @@ def _cut(
 
 
 def _follow(draft: ModelDraft, operator: Operator, changed: object, kept: Mapping[int, Array]) -> None:
-    """Let the constants of an operator follow: operands of ADD, SUB and MUL, and the shape of RESHAPE."""
+    """Let the constants of an operator follow: numbers for each channel, the shape of RESHAPE, the ends of slices."""
     output = operator.outputs[0]
+    shape = np.array(_shape(output, kept), np.int32)
     for number, operand in enumerate(operator.inputs):
         if operand is None or operand.array is None:
             continue
         if operator.op == "RESHAPE":
-            draft.replace_input(changed, number, np.array(_shape(output, kept), operand.array.dtype))
-        elif operator.op in {"ADD", "SUB", "MUL"} and operand.shape[-1] == output.shape[-1]:
+            draft.replace_input(changed, number, shape.astype(operand.array.dtype))
+        elif number == _END and operator.op in {"SLICE", "STRIDED_SLICE"}:
+            draft.replace_input(changed, number, np.append(operand.array[:-1], operand.array.dtype.type(shape[-1])))
+        elif operator.op in {*COMBINING, "PRELU"} and operand.shape[-1] == output.shape[-1]:
             rows = operand.array.reshape(operand.shape)
             draft.replace_input(changed, number, rows[..., kept[output.place]])
     if operator.op == "RESHAPE" and getattr(changed, "builtinOptions", None) is not None:
-        changed.builtinOptions.newShape = np.array(_shape(output, kept), np.int32)  # type: ignore[attr-defined]
+        changed.builtinOptions.newShape = shape  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from tflm_build.model.types import TYPES, bytes_of
 from tflm_build.passes.draft import Draft
 from tflm_build.passes.identities import layer_name
 
-__all__ = ["Evaluate", "fold"]
+__all__ = ["Evaluate", "fold", "fold_weights"]
 
 Evaluate = Callable[[bytes], Sequence[Array] | None]
 """Run a model that has no inputs: its outputs; None where no interpreter runs it."""
@@ -35,17 +35,42 @@ def fold(draft: Draft, evaluate: Evaluate) -> list[Change]:
         if _foldable(draft, operator, known):
             folded.append(operator)
             known.update(indices(operator.outputs))
+    return [*changes, *_compute(draft, evaluate, folded)]
+
+
+def fold_weights(draft: Draft, evaluate: Evaluate, *, everything: bool) -> list[Change]:
+    """Hold the real numbers that DEQUANTIZE makes of weights, whatever their bytes.
+
+    Args:
+        draft: of a subgraph.
+        evaluate: computes them.
+        everything: all of them, as a quantizer needs it; else those that TFLM's kernel cannot read: it has none for 4
+            bits, and takes the first scale for all channels.
+    """
+    found = []
+    for operator in draft.operators:
+        given = draft.given(operator, 1) if draft.op(operator) == "DEQUANTIZE" else None
+        if given is None or not draft.constant(given[0][0]) or given[1][0] in draft.outputs:
+            continue
+        if everything or draft.type(given[0][0]) == "int4" or len(draft.scaling(given[0][0])[0]) > 1:
+            found.append(operator)
+    return _compute(draft, evaluate, found)
+
+
+def _compute(draft: Draft, evaluate: Evaluate, folded: Sequence[Any]) -> list[Change]:
+    """Hold what operators answer that depend on constants alone, and drop them."""
+    known = {place for operator in folded for place in indices(operator.outputs)}
     ours = {id(operator) for operator in folded}
     wanted = sorted(place for place in known if any(id(reader) not in ours for reader in draft.readers(place)))
     if not wanted:
-        return changes
+        return []
     answers = evaluate(draft.cut(folded, (), wanted))
     if answers is None or [answer.shape for answer in answers] != [draft.shape(place) for place in wanted]:
-        return changes  # sizes that a file leaves to the interpreter are not for a constant
+        return []  # sizes that a file leaves to the interpreter are not for a constant
     for place, values in zip(wanted, answers, strict=True):
         draft.hold(place, values)
     draft.operators = [operator for operator in draft.operators if id(operator) not in ours]
-    return changes + [Change("folded", layer_name(draft, operator), (draft.op(operator),), ()) for operator in folded]
+    return [Change("folded", layer_name(draft, operator), (draft.op(operator),), ()) for operator in folded]
 
 
 def _fold_shapes(draft: Draft) -> list[Change]:

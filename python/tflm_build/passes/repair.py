@@ -20,8 +20,19 @@ def repair(model: Any) -> tuple[str, ...]:
     Returns:
         One sentence for each kind of fault: what it was, why it is one, and what was done. None for most models.
     """
+    _codes(model)
     found = (_buffers(model), _packed(model), *_quantization(model), _signatures(model), _metadata(model))
     return tuple(sentence for sentence in found if sentence)
+
+
+def _codes(model: Any) -> None:
+    """Write each kind of operator once: interpreters take the larger of two codes, the quantizer the younger field.
+
+    Files from before 2020 have the older field alone, as the schema wants it: nothing is said of that.
+    """
+    for code in model.operatorCodes:
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+        code.deprecatedBuiltinCode = 0
 
 
 def _buffers(model: Any) -> str:

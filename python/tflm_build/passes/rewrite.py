@@ -13,13 +13,13 @@ from tflm_build.model.change import Change, Models, Proposal
 from tflm_build.model.flatbuffer import MEMORY_PLAN, indices, load, schema, store
 from tflm_build.model.types import TYPES
 from tflm_build.passes.draft import Draft
-from tflm_build.passes.fold import Evaluate, fold
+from tflm_build.passes.fold import Evaluate, fold, fold_weights
 from tflm_build.passes.identities import layer_name, propose_identity
 from tflm_build.passes.spell import propose_spelling
 from tflm_build.passes.spell_for_quantizer import propose_for_int16, propose_for_quantizer
 from tflm_build.passes.unnamed import drop_unnamed
 
-__all__ = ["rewrite", "spell_for_quantizer"]
+__all__ = ["hold_weights", "rewrite", "spell_for_quantizer"]
 
 _Rules = Sequence[Callable[[Draft, Any], Proposal | None]]
 
@@ -48,9 +48,19 @@ def rewrite(tree: Any, evaluate: Evaluate, refuted: Container[Models] = ()) -> t
             changes += found
             draft.drop_dead()
     if changes:
-        tree.metadata = [entry for entry in tree.metadata or [] if entry.name != MEMORY_PLAN] or None
-        drop_unnamed(tree)
-        _drop_codes(tree)
+        _tidy(tree)
+    return tuple(changes)
+
+
+def hold_weights(tree: Any, evaluate: Evaluate, *, everything: bool) -> tuple[Change, ...]:
+    """Hold weights in real numbers, in place, where an unpacked model has a DEQUANTIZE for them: see `fold_weights`."""
+    changes: list[Change] = []
+    for subgraph in tree.subgraphs:
+        draft = Draft(tree, subgraph)
+        changes += fold_weights(draft, evaluate, everything=everything)
+        draft.drop_dead()
+    if changes:
+        _tidy(tree)
     return tuple(changes)
 
 
@@ -69,9 +79,15 @@ def spell_for_quantizer(flatbuffer: bytes, quantization: str) -> tuple[bytes, tu
         changes += _sweep(Draft(tree, subgraph), _FOR_QUANTIZER.get(quantization, ()), ())
     if not changes:
         return flatbuffer, ()
+    _tidy(tree)
+    return store(tree), tuple(changes)
+
+
+def _tidy(tree: Any) -> None:
+    """Drop what a changed model names no more, and the plan of its memory as it was."""
+    tree.metadata = [entry for entry in tree.metadata or [] if entry.name != MEMORY_PLAN] or None
     drop_unnamed(tree)
     _drop_codes(tree)
-    return store(tree), tuple(changes)
 
 
 def _sweep(draft: Draft, rules: _Rules, refuted: Container[Models]) -> list[Change]:

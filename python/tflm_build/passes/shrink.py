@@ -13,7 +13,7 @@ import numpy as np
 from tflm_build.arrays import Array
 from tflm_build.model.graph import Operator
 from tflm_build.model.model import Model
-from tflm_build.model.values import Shrinkage, ShrinkStep, ShrunkLayer
+from tflm_build.model.values import CHANNELS, Shrinkage, ShrinkStep, ShrunkLayer
 from tflm_build.model.workload import count_macs
 from tflm_build.passes.channels import remove_channels
 from tflm_build.passes.intervals import Analysis, Interval, analyse
@@ -146,6 +146,6 @@ STEPS: Final[dict[str, Callable[[Shrinking], Iterator[Shrinking]]]] = {
     RECORDS: _unread,
     "PAD operators whose work SAME padding does": _padding,
     "kernel taps that never meet the image": _taps,
-    "channels that no input changes, or that nothing reads": _channels,
+    CHANNELS: _channels,
 }
 """What can be done, and the ways to do it, of which the best is taken."""

@@ -21,7 +21,7 @@ from tflm_build.source.check_shapes import check_shapes
 from tflm_build.source.read import Source
 from tflm_build.source.samples import Bound, Samples, bind, choose, choose_to_fit, describe
 from tflm_build.stages.deaths import naming_layers
-from tflm_build.stages.rewrite import prove_equal, rewrite_model
+from tflm_build.stages.rewrite import prove_equal, rewrite_model, with_real_weights
 
 __all__ = ["Change", "Converted", "convert", "open_flatbuffer"]
 
@@ -177,7 +177,9 @@ def open_flatbuffer(flatbuffer: bytes, *, keep_names: bool = False) -> Model:
 def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Samples | None]) -> Converted:
     """Quantize a float model, or pass a model that is what was asked."""
     model = open_flatbuffer(flatbuffer, keep_names=options.keep_names)
-    graph = model.graph
+    quantizes = options.quantize != "none" and model.graph.quantization == "none"
+    held = with_real_weights(model, everything=quantizes, keep_names=options.keep_names or quantizes)
+    model, graph = held.model, held.model.graph
     bound = {option: None if samples is None else bind(samples, graph.inputs) for option, samples in data.items()}
     calibration, in_order = bound["CALIBRATION"], find_state(graph).kept
     chosen = choose(bound["TEST_DATA"], calibration, in_order=in_order)
@@ -191,7 +193,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         facts["fitted"] = choose_to_fit(calibration, in_order=in_order)
     if options.quantize in {"none", found}:
         _check_ends(options, graph)
-        return Converted(model, len(flatbuffer), **facts)
+        return Converted(model, len(flatbuffer), changes=held.changes, vectors=held.vectors, **facts)
     if found != "none":
         msg = f"`SRC` is quantized already ({found}); got `QUANTIZE` {options.quantize}; pass the float model"
         raise TflmBuildError(msg)
@@ -202,7 +204,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     rewritten = rewrite_model(model, facts["samples"], keep_names=True)
     check_ops(rewritten.model.graph)  # before the quantizer meets types that it does not know
     request = {
-        "flatbuffer": rewritten.model.flatbuffer if rewritten.changes else flatbuffer,
+        "flatbuffer": rewritten.model.flatbuffer if held.changes or rewritten.changes else flatbuffer,
         "quantize": options.quantize,
         "io_type": options.io_type,
         "dense_scales": options.dense_scales,
@@ -221,8 +223,8 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
         float_outputs=tuple(float_model["outputs"]),
         calibration=describe(calibration, graph.inputs),
         versions=answer["versions"],
-        changes=rewritten.changes,
-        vectors=rewritten.vectors,
+        changes=(*held.changes, *rewritten.changes),
+        vectors=rewritten.vectors or held.vectors,
         **facts,
     )
 

@@ -16,10 +16,10 @@ from tflm_build.model.flatbuffer import copy_tree, store
 from tflm_build.model.model import Model
 from tflm_build.model.types import TYPES
 from tflm_build.passes.canonical import canonicalize
-from tflm_build.passes.rewrite import rewrite
+from tflm_build.passes.rewrite import hold_weights, rewrite
 from tflm_build.stages.golden import golden_inputs
 
-__all__ = ["Rewritten", "prove_equal", "rewrite_model"]
+__all__ = ["Rewritten", "prove_equal", "rewrite_model", "with_real_weights"]
 
 _VECTORS: Final = 4
 """Vectors that a model, or an operator of it, answers before and after."""
@@ -72,6 +72,28 @@ def rewrite_model(model: Model, samples: Sequence[Array] | None, *, keep_names: 
         return Rewritten(model, notes=(note,))
     vectors = len(whole[0]) if proof.compared else 0
     return Rewritten(replace(after, repairs=model.repairs), changes, vectors)
+
+
+def with_real_weights(model: Model, *, everything: bool, keep_names: bool) -> Rewritten:
+    """Hold weights in real numbers that a float model has as integers, and keep that if LiteRT then answers the same.
+
+    TFLM is not asked: it cannot compute these weights, or computes them wrongly.
+
+    Args:
+        model: canonical.
+        everything: all such weights, as a quantizer needs it, not only those that TFLM cannot compute.
+        keep_names: leave the names of tensors in the model.
+    """
+    tree = _with_names(model)
+    changes = hold_weights(tree, _evaluate, everything=everything)
+    if not changes:
+        return Rewritten(model)
+    after = canonicalize(store(tree), keep_names=keep_names, inputs=model.inputs, outputs=model.outputs)
+    inputs = _whole(model, None)
+    (proof,) = _compare([((model.flatbuffer, after.flatbuffer), inputs)])
+    if proof.litert != 0:
+        return Rewritten(model)
+    return Rewritten(replace(after, repairs=model.repairs), changes, len(inputs[0]))
 
 
 def prove_equal(before: Model, after: Model, samples: Sequence[Array] | None) -> int | None:

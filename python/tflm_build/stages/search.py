@@ -88,17 +88,17 @@ class Search:
                 break
             part(0.5 + number / len(order) / 2)
             tried = self._try(judge, (*chosen, place))
-            accepted = self._holds(tried)
+            accepted = tried.bytes < best.bytes and self._holds(tried)
             self._note(place, 4, tried, accepted=accepted)
             if accepted:
                 chosen, best = (*chosen, place), tried
         if allowed is None:
             return chosen
         if best.bytes > allowed:
+            noise = f"an SQNR of {best.verdict.sqnr:.1f} dB" if np.isfinite(best.verdict.sqnr) else "no noise"
             msg = (
                 f"`WEIGHT_TYPE` auto finds no mix of weights for `MAX_FLASH`: the smallest that it may take has "
-                f"{best.bytes:,} B and an SQNR of {best.verdict.sqnr:.1f} dB; allowed: {allowed:,} B; raise it or "
-                "`MAX_ARENA`, or lower `MIN_SQNR` and `MIN_TOP1`"
+                f"{best.bytes:,} B and {noise}; allowed: {allowed:,} B; {self._remedy()}"
             )
             raise TflmBuildError(msg)
         for place in reversed(chosen):
@@ -111,15 +111,25 @@ class Search:
                     chosen, best = fewer, tried
         return chosen
 
+    def _remedy(self) -> str:
+        """Name the options that leave more mixes to choose from."""
+        options = self._options
+        arena = " or `MAX_ARENA`" if options.max_arena is not None else ""
+        floors = [f"`{name.upper()}`" for name in ("min_sqnr", "min_top1") if getattr(options, name) is not None]
+        return f"raise it{arena}" + (f", or lower {' and '.join(floors)}" if floors else "")
+
     def _order(self, judge: Judge, before: _Tried, part: Callable[[float], None]) -> list[int]:
-        """Return the layers that save flash, by the noise that each brings for a byte."""
+        """Return the layers by the noise that each brings for a byte; last those that save none alone, as by a scale.
+
+        Others of their kind may save it: equal vectors are written once.
+        """
         costs = {}
         for number, place in enumerate(self._layers):
             part(number / len(self._layers) / 2)
             tried = self._try(judge, (place,))
             saved = before.bytes - tried.bytes
-            if saved > 0:
-                costs[place] = (_noise(tried.verdict) - _noise(before.verdict)) / saved
+            noise = _noise(tried.verdict) - _noise(before.verdict)
+            costs[place] = noise / saved if saved > 0 else np.inf
         return sorted(costs, key=lambda place: (costs[place], place))
 
     def _of(self, places: tuple[int, ...]) -> dict[int, Narrow]:

@@ -129,7 +129,9 @@ def _integer_ends(model: Any) -> None:
         if codes[operator.opcodeIndex] == schema.BuiltinOperator.QUANTIZE and source in inputs and readers == 1:
             inputs[inputs.index(source)] = target
         elif codes[operator.opcodeIndex] == schema.BuiltinOperator.DEQUANTIZE and target in outputs:
-            outputs[outputs.index(target)] = source
+            outputs = [source if end == target else end for end in outputs]
+            if any(target in other.inputs for other in main.operators):
+                kept.append(operator)
         else:
             kept.append(operator)
     main.operators = kept
