@@ -195,6 +195,9 @@ LIBRARY_ATTRIBUTES = {
     ),
 }
 
+# Of the processors that every Bazel knows.
+_OF_64_BITS = ["aarch64", "mips64", "riscv64", "s390x", "x86_64"]
+
 _PRIVATE = {
     "_cc_toolchain": attr.label(default = "@rules_cc//cc:current_cc_toolchain"),
     "_cores": attr.label_list(default = ["//bazel/target:" + core for core in CORES]),
@@ -206,12 +209,13 @@ _PRIVATE = {
         default = "//:one_model",
         allow_single_file = True,
     ),
+    "_probe": attr.label(default = "//bazel:probe"),
     "_runtime": attr.label(
         default = "//bazel/runtime",
         providers = [CcInfo],
     ),
     "_tflm": attr.label(default = "//bazel:tflm"),
-    "_wide": attr.label_list(default = ["@platforms//cpu:x86_64", "@platforms//cpu:aarch64"]),
+    "_wide": attr.label_list(default = ["@platforms//cpu:" + cpu for cpu in _OF_64_BITS]),
 }
 
 # What a conversion depends on.

@@ -37,7 +37,7 @@ _ENDS = {
     "tflite": ".tflite",
 }
 
-def request_conversion(ctx, toolchain, name, embed, found = {}):
+def request_conversion(ctx, toolchain, name, embed, found = {}, probe = []):
     """Say what is asked of the converter.
 
     Args:
@@ -46,6 +46,7 @@ def request_conversion(ctx, toolchain, name, embed, found = {}):
         name: of the model.
         embed: array or incbin.
         found: values of options that are not given.
+        probe: list of one File that tells the sizes of TFLM's structures, or of none.
 
     Returns:
         A struct of values: two that are equal ask for the same bytes. Where something is wrong, `error` says what.
@@ -71,10 +72,12 @@ def request_conversion(ctx, toolchain, name, embed, found = {}):
             words.append("--" + option.replace("_", "-"))
             if value != True:
                 words.append(str(value))
+    for file in probe:
+        words += ["--probe", file.path]
     return struct(
         embed = embed,
         error = None,
-        inputs = inputs + ctx.files.data,
+        inputs = inputs + probe + ctx.files.data,
         name = name,
         report = ctx.attr.report,
         staged = staged,

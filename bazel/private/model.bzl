@@ -37,7 +37,8 @@ def _found(ctx, cc_toolchain, features):
 
 def _outputs(ctx, toolchain, embed, found):
     """Return the emitted files: those of the one conversion for all configurations, or of one for this alone."""
-    request = request_conversion(ctx, toolchain, ctx.label.name, embed, found)
+    probe = [] if ctx.attr.arena else ctx.files._probe
+    request = request_conversion(ctx, toolchain, ctx.label.name, embed, found, probe)
     if request.error:
         fail("tflm-build: error: {}: {}".format(ctx.label.name, request.error))
     outputs = declare_outputs(ctx, request, ctx.label.name + ".tflm")

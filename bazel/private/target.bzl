@@ -65,18 +65,23 @@ def find_target(ctx, cc_toolchain, features):
     return "host" if [each for each in ctx.attr._wide if _has(ctx, each)] else "any32"
 
 def find_kernels(ctx, target):
-    """Say which kernels the TFLM that is linked has for a target, by its headers.
+    """Say which kernels the TFLM that is linked has for a target, by the names of its headers and libraries.
 
     Args:
         ctx: of the rule, whose attribute `_tflm` is the library.
         target: a value of the attribute `target`.
 
     Returns:
-        A value of the attribute `kernels`; auto where the headers do not tell.
+        A value of the attribute `kernels`; auto where the names do not tell.
     """
     library = {"cor": "cmsis-nn", "esp": "esp-nn"}.get(target[:3])
     if library and CcInfo in ctx.attr._tflm:
-        for header in ctx.attr._tflm[CcInfo].compilation_context.headers.to_list():
-            if library in header.path.replace("_", "-"):
+        tflm = ctx.attr._tflm[CcInfo]
+        files = tflm.compilation_context.headers.to_list()
+        for input in tflm.linking_context.linker_inputs.to_list():
+            for each in input.libraries:
+                files += [file for file in [each.static_library, each.pic_static_library, each.dynamic_library] if file]
+        for file in files:
+            if library in file.path.replace("_", "-"):
                 return library
     return "auto"

@@ -35,12 +35,15 @@ endfunction()
 # Return the processor: what ESP-IDF or Zephyr say, then the compiler's options, then the toolchain file.
 function(_tflm_build_processor result)
   get_directory_property(options COMPILE_OPTIONS)
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
   set(words "")
-  foreach(variable IN ITEMS CMAKE_C_FLAGS CMAKE_CXX_FLAGS CMAKE_C_COMPILER_ARG1 CMAKE_CXX_COMPILER_ARG1)
-    string(APPEND words " ${${variable}}")
+  foreach(language IN ITEMS CXX C)
+    foreach(variable IN ITEMS COMPILER_TARGET COMPILER_ARG1 FLAGS "FLAGS_${type}")
+      string(APPEND words " ${CMAKE_${language}_${variable}}")
+    endforeach()
   endforeach()
   string(TOLOWER "${words} ${options}" words)
-  string(TOLOWER "${IDF_TARGET};${CONFIG_SOC_SERIES}" chips)
+  string(TOLOWER "${IDF_TARGET};${CONFIG_IDF_TARGET};${CONFIG_SOC_SERIES}" chips)
   list(FILTER chips INCLUDE REGEX "^esp32")
   list(POP_FRONT chips chip)
   if(chip MATCHES "^esp32(s3|p4)")
@@ -57,7 +60,7 @@ endfunction()
 
 # Return the core that a cross compiler compiles for.
 #
-#   words  the compiler's options
+#   words  the compiler's options, in lower case
 function(_tflm_build_core words result)
   set(
     cores
@@ -83,13 +86,14 @@ function(_tflm_build_core words result)
     endif()
   endforeach()
   string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" processor)
+  # As GCC and Clang spell them; an architecture stands for the core of it that needs most.
   set(
     architectures
-    armv6-?m
-    armv7-?m
-    armv7e-?m
-    armv8.1-?m
-    armv8-?m
+    v6-?m
+    v7-?m
+    v7e-?m
+    v8[.]1-?m
+    v8-?m
   )
   set(
     equals
@@ -99,18 +103,24 @@ function(_tflm_build_core words result)
     cortex-m55
     cortex-m33
   )
-  if(words MATCHES "-mcpu=(cortex-m[0-9]+(plus|p)?)" AND CMAKE_MATCH_1 IN_LIST cores)
-    set(core ${CMAKE_MATCH_1})
+  string(APPEND words " ${processor}")
+  set(bytes "${CMAKE_SIZEOF_VOID_P}")
+  if(words MATCHES ".*-(mcpu=|-cpu[ =;])(cortex-m[0-9]+(plus|p)?)" AND CMAKE_MATCH_2 IN_LIST cores)
+    set(core ${CMAKE_MATCH_2}) # the last that is given counts
   elseif(processor MATCHES "^(cortex-m[0-9]+(plus|p)?)" AND CMAKE_MATCH_1 IN_LIST cores)
     set(core ${CMAKE_MATCH_1})
-  elseif("${words} ${processor}" MATCHES "riscv32|rv32")
-    set(core riscv32)
-  elseif("${CMAKE_SIZEOF_VOID_P}" STREQUAL "8")
+  elseif("${bytes}" STREQUAL "8" OR CONFIG_64BIT OR words MATCHES "(aarch|x86_|amd|riscv|rv)64")
     set(core host)
+  elseif(
+    CONFIG_RISCV
+    OR words MATCHES "riscv32|rv32|hazard3"
+    OR ("${bytes}" STREQUAL "4" AND processor MATCHES "^riscv")
+  )
+    set(core riscv32)
   else()
     set(core any32)
     foreach(architecture equal IN ZIP_LISTS architectures equals)
-      if("${words} ${processor}" MATCHES "${architecture}")
+      if(words MATCHES "(arm|thumb)${architecture}")
         set(core ${equal})
         break()
       endif()

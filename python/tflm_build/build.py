@@ -102,7 +102,7 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, probe
     check_ops(converted.model.graph)
     state = find_state(converted.model.graph)
 
-    progress.stage("measuring on TensorFlow Lite for Microcontrollers")
+    progress.stage("measuring the arena")
     golden = golden_inputs(converted.model.graph.inputs, converted.samples, sequence=state.kept)
     shrunk = shrink(options, converted.model, golden)
     if options.weight_type != "int8":

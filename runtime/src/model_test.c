@@ -3,7 +3,8 @@
  * Run a model on its golden vectors. Compiled once per model, with TFLM_GOLDEN defined as the name of its tflm_golden.
  *
  * An output must equal what TensorFlow Lite for Microcontrollers answered when the model was built, and when each of
- * its layers was compared with a reference; float32 must lie within a tolerance, for compilers may round elsewhere. The
+ * its layers was compared with a reference, or, where it was not there, what these references answered; float32 must
+ * lie within a tolerance, for compilers may round elsewhere. The
  * arena is filled before the model is opened: on a device it holds what others left there. The vectors of a model with
  * state are a sequence, which is run from its start again after tflm_reset().
  */
@@ -227,7 +228,7 @@ static void print_summary(const findings *found, const tflm_golden *golden) {
     } else {
       printf("equal to");
     }
-    printf(" TensorFlow Lite for Microcontrollers%s\n", found->model->state_size > 0 ? ", after tflm_reset() too" : "");
+    printf(" %s%s\n", golden->answered_by, found->model->state_size > 0 ? ", after tflm_reset() too" : "");
   }
 }
 

@@ -15,14 +15,11 @@ import pytest
 from support.hand_made import flatbuffer
 from support.projects import Project
 from support.tiny_models import MODELS
-from support.workspaces import Workspace
+from support.workspaces import CORTEX_M, Workspace
 
 ONE_SHOT = "--strategy=TflmModel=sandboxed"
 
-BOARD = (
-    "--platforms=//board:cortex_m", "--extra_toolchains=//board:toolchain",
-    "--incompatible_enable_cc_toolchain_resolution", "--@tflm_build//bazel:tflm=@tflm_build//bazel:none",
-)  # fmt: skip
+BOARD = (*CORTEX_M, "--@tflm_build//bazel:tflm=@tflm_build//bazel:none")
 
 PROJECT = """\
 cmake_minimum_required(VERSION 3.22)
@@ -204,11 +201,10 @@ def test_a_platform(workspace: Workspace) -> None:
 
 
 def test_a_platform_that_the_host_backend_does_not_run_on(workspace: Workspace) -> None:
-    options = [option for option in BOARD if "bazel:tflm" not in option]
-    words = workspace.bazel("build", *options, "//models:dense", check=False).words
+    words = workspace.bazel("build", *CORTEX_M, "//models:dense", check=False).words
     assert "//models:dense is incompatible and cannot be built, but was explicitly requested" in words
     assert "constraint @tflm_build//bazel:host_backend_needs_linux_or_macos__pass_--@tflm_build_bazel_tflm" in words
-    words = workspace.bazel("test", *options, "//models/...").words
+    words = workspace.bazel("test", *CORTEX_M, "//models/...").words
     assert "//models:dense_test SKIPPED" in words
     assert "//models:firmware_test SKIPPED" in words
     words = workspace.bazel("build", *BOARD, "//models:dense_test", check=False).words

@@ -47,7 +47,7 @@ def test_a_model_that_answers_with_nan() -> None:
     with pytest.raises(TflmBuildError, match=message):
         work_out_accuracy([OUTPUT], answers, wanted, None)
     output = Tensor("y", "float32", (1, 3), 0.0, 0)
-    with pytest.raises(TflmBuildError, match="TFLM answers 3 of 3 samples with NaN or infinity, first sample 0"):
+    with pytest.raises(TflmBuildError, match="the model answers 3 of 3 samples with NaN or infinity, first sample 0"):
         work_out_accuracy([output], [np.full((3, 1, 3), np.inf)], None, np.zeros(3, np.int64))
 
 

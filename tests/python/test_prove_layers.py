@@ -95,7 +95,7 @@ def test_max_lsb_limits_the_whole(convert: Any) -> None:
     tensors, ops = chain(8)
     result = convert(tensors, ops, (len(tensors) - 1,), "--max-lsb", "0")
     assert result.returncode == 1
-    assert "output 'y' of TFLM differs from LiteRT's by " in result.stderr
+    assert "output 'y' differs from LiteRT's by " in result.stderr
     assert "allowed by --max-lsb: 0; each layer is within its tolerance on equal inputs" in result.stderr
 
 

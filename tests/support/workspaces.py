@@ -19,6 +19,12 @@ from support.tiny_models import MODELS
 SCENARIO = ROOT / "tests" / "bazel" / "workspace"
 EXAMPLE = ROOT / "examples" / "fw"
 
+# A microcontroller of the workspace.
+CORTEX_M = (
+    "--platforms=//board:cortex_m", "--extra_toolchains=//board:toolchain",
+    "--incompatible_enable_cc_toolchain_resolution",
+)  # fmt: skip
+
 # Saved as TensorFlow itself does it; a process of its own, for tests do not import TensorFlow.
 SAVE = """
 import sys, tensorflow as tf

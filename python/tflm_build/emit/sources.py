@@ -241,4 +241,5 @@ def _golden(shipment: Shipment) -> str:
         "golden.c",
         arrays="\n".join(blocks),
         tolerance=", ".join(float_literal(value) for value in shipment.proof.tolerance),
+        answered_by=shipment.arranged.measured.answered_by,
     )

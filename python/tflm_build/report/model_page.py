@@ -47,6 +47,7 @@ def model_page(manifest: Mapping[str, Any]) -> bytes:
         worst=_worst(manifest),
         proof=_proof(manifest),
         few=_few,
+        runner="TFLM" if "tflite-micro" in manifest["versions"] else "the references that stand for TFLM",
     )
 
 

@@ -97,7 +97,7 @@ def work_out_accuracy(
         for mine, answer in zip(real, float_answers or (), strict=float_answers is not None)
     ]
     _refuse_infinite("the float model", wanted)
-    _refuse_infinite("TFLM", real)
+    _refuse_infinite("the model", real)
     noise = [np.abs(mine - theirs).reshape(samples, -1) for mine, theirs in zip(real, wanted, strict=False)]
     classes = _largest(real)
     float_classes = _largest(wanted)

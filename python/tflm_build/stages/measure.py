@@ -46,13 +46,18 @@ class Measurement:
 
     @property
     def answers(self) -> tuple[Array, ...]:
-        """All that TFLM answered."""
+        """All that was answered."""
         return (*self.outputs, *self.further)
 
     @property
     def on_tflm(self) -> bool:
         """Whether it was TFLM that answered, and not what stands for it."""
         return bool(self.versions)
+
+    @property
+    def answered_by(self) -> str:
+        """Say who answered."""
+        return "TensorFlow Lite for Microcontrollers" if self.on_tflm else "the references of its layers"
 
     @property
     def disagrees(self) -> bool:

@@ -109,7 +109,7 @@ def _difference(
     for tensor, got, wanted in zip(graph.outputs, outputs, reference, strict=True):
         if got.shape != wanted.shape:
             msg = (
-                f"output '{tensor.name}' has the shape {got.shape[1:]} on TFLM and {wanted.shape[1:]} on LiteRT; "
+                f"output '{tensor.name}' has the shape {got.shape[1:]}, and {wanted.shape[1:]} on LiteRT; "
                 "allowed: one shape; convert the model again"
             )
             raise TflmBuildError(msg)
@@ -121,7 +121,7 @@ def _difference(
         if options.max_lsb is not None and steps and difference > options.max_lsb:
             vector = int(np.argmax(far.reshape(len(far), -1).max(axis=1)))
             msg = (
-                f"output '{tensor.name}' of TFLM differs from LiteRT's by {difference:g} steps in golden vector "
+                f"output '{tensor.name}' differs from LiteRT's by {difference:g} steps in golden vector "
                 f"{vector}; allowed by `MAX_LSB`: {options.max_lsb}; each layer is within its tolerance on equal "
                 "inputs, so roundings add up; raise `MAX_LSB` or leave it out"
             )

@@ -17,11 +17,13 @@ typedef struct tflm_golden {
   size_t count;
   /** one pointer per input of the model */
   const void *const *inputs;
-  /** one per output: what TensorFlow Lite for Microcontrollers answered */
+  /** one per output: what the model answered when it was built */
   const void *const *outputs;
   /** one per output: largest allowed difference from that; not 0 for float32 alone, which compilers may round elsewhere
    */
   const double *tolerance;
+  /** who gave these answers: TensorFlow Lite for Microcontrollers, or, without it, the references of the layers */
+  const char *answered_by;
 } tflm_golden;
 
 #ifdef __cplusplus
