@@ -3,12 +3,13 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["C_KEYWORDS", "KERNELS", "QUANTIZATIONS", "TARGETS", "Options"]
+__all__ = ["C_KEYWORDS", "KERNELS", "QUANTIZATIONS", "TARGETS", "Options", "read_options"]
 
 QUANTIZATIONS = ("none", "int8", "int16x8")
 WEIGHT_TYPES = ("int8", "int4", "auto")
@@ -281,7 +282,7 @@ class Options:
         value = getattr(self, option)
         if value is not None and not 0 <= value <= highest:
             allowed = "0 and more" if highest == float("inf") else f"0 to {highest:g}"
-            msg = f"`{option.upper()}` got {value}; allowed: {allowed}"
+            msg = f"`{option.upper()}` got {value:g}; allowed: {allowed}"
             raise TflmBuildError(msg)
 
     def budget(self, option: str) -> int | None:
@@ -305,3 +306,25 @@ class Options:
     def prefix(self) -> str:
         """What the emitted symbols begin with."""
         return self.symbol or self.name
+
+
+def read_options(values: Mapping[str, Any]) -> Options:
+    """Make options of what a command line says.
+
+    Args:
+        values: a text, or a truth for a flag, by the name of the option; None: not given.
+
+    Raises:
+        TflmBuildError: a text is no number where one is needed, or a value is not allowed.
+    """
+    read = dict(values)
+    for field in dataclasses.fields(Options):
+        kind, text = field.metadata["kind"], read.get(field.name)
+        if kind is not str and text is not None:
+            try:
+                read[field.name] = kind(text)
+            except ValueError as error:
+                allowed = "a whole number" if kind is int else "a number"
+                msg = f"`{field.name.upper()}` got '{text}'; allowed: {allowed}"
+                raise TflmBuildError(msg) from error
+    return Options(**read)
