@@ -37,6 +37,7 @@ _VALUES: Final = {
     "max_flash": "`32K`",
     "max_arena": "`16K`",
     "max_macs": "`3M`",
+    "symbol": "a C identifier",
     "section": "`.flash_models`",
     "report": "no value; see [Report](../guide/looking.md#report)",
     "align": "16 (default) to 4096, a power of two",

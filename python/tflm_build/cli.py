@@ -161,7 +161,7 @@ def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
     """Check the models in a linked ELF image on TFLM.
 
     A model has to have the bytes that its manifest states, aligned, in memory that is neither written to nor copied to
-    RAM, and has to give the golden answers.
+    RAM, and has to give the golden outputs.
     """
     from tflm_build.image.verify import verify_models
 
@@ -283,13 +283,13 @@ def ops(*, layers: tuple[str, ...], as_json: bool, verbose: bool) -> None:
 @click.argument("source", type=Path)
 @click.option(
     "-o", "--output", type=Path, metavar="FILE",
-    help="the page; default: NAME.html beside the manifest, or models.html in the folder",
+    help="the report; default: NAME.html beside the manifest, or models.html in the folder",
 )  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def report(*, source: Path, output: Path | None, verbose: bool) -> None:
-    """Write a page about a model: one HTML file.
+    """Write the report on a model: one HTML page.
 
-    SOURCE is a manifest, or a folder: then the page is an overview of all models that were compiled into it.
+    SOURCE is a manifest, or a folder: then it is an overview of all models that were compiled into it.
     """
     from tflm_build.report.write import report as write_report
 

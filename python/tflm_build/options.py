@@ -92,15 +92,15 @@ class Options:
         choices=DENSE_SCALES,
     )
     calibration: str | None = _option(
-        "representative data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files "
+        "calibration data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files "
         "or images, module.py:function that yields samples, or random:N for trials",
         "PATH",
         group="file",
-        bazel="representative data, required to quantize: an .npz with one array per input, an .npy, a filegroup with "
+        bazel="calibration data, required to quantize: an .npz with one array per input, an .npy, a filegroup with "
         "the .npy files or images of one folder, or a Python file with `CALIBRATION_FUNCTION`",
     )
     test_data: str | None = _option(
-        "data that golden inputs are taken from and accuracy is worked out on, like `CALIBRATION`; an array 'labels' "
+        "data that golden inputs are taken from and accuracy is measured on, like `CALIBRATION`; an array 'labels' "
         "has the class of each sample; default: the calibration data",
         "PATH",
         group="file",
@@ -130,7 +130,7 @@ class Options:
     )
     max_flash: str | None = _option("budget of flash for the model's data, in bytes, with K or M for 1024s", "SIZE")
     max_arena: str | None = _option("budget of the arena, in bytes, with K or M for 1024s", "SIZE")
-    max_macs: str | None = _option("budget of multiply-accumulates of one invocation, with K or M for 1000s", "COUNT")
+    max_macs: str | None = _option("budget of multiply-accumulates of one run, with K or M for 1000s", "COUNT")
     plan: str = _option(
         "plan the arena offline where TFLM's own planner wastes some", default="auto", choices=("auto", "off")
     )
@@ -176,10 +176,10 @@ class Options:
     align: int = _option("alignment of the data in bytes, a power of two from 16 to 4096", "N", kind=int, default=16)
     keep_names: bool = _option("keep the names of tensors in the model, for debugging", default=False, group="flag")
     report: bool = _option(
-        "write a page about the model as well, NAME.html",
+        "write the report on the model as well, NAME.html",
         default=False,
         group="flag",
-        bazel="write a page about the model as well, NAME.html, which is the output group report",
+        bazel="write the report on the model as well, NAME.html, which is the output group report",
     )
     unsafe_deserialize: bool = _option(
         "let Keras run code that lies in the source, as Lambda layers do", default=False, group="flag"

@@ -113,7 +113,7 @@ def test_a_project_without_c(scenario: Project) -> None:
     (scenario.source / "CMakeLists.txt").write_text(HEAD.replace("LANGUAGES C", "LANGUAGES NONE"))
     output = scenario.configure(check=False)
     assert (
-        "tflm-build: error: find_package: the generated code is C; got the languages NONE; add C to project()" in output
+        "tflm-build: error: find_package: the emitted code is C; got the languages NONE; add C to project()" in output
     )
 
 
