@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What MODULE.bazel uses: `tflm_build`, which finds the converter."""
+"""What MODULE.bazel uses: `tflm_build`, which finds tflm-build."""
 
 load("//bazel/private:python_repository.bzl", "REPOSITORY", "python_repository")
 

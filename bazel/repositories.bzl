@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What WORKSPACE calls: `tflm_build_repositories`, which finds the converter."""
+"""What WORKSPACE calls: `tflm_build_repositories`, which finds tflm-build."""
 
 load("//bazel/private:python_repository.bzl", "REPOSITORY", "python_repository")
 

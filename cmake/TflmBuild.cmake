@@ -2,7 +2,7 @@
 #[=[.rst:
 .. cmake:command:: tflm_add_model
 
-  Compile a trained model at build time, whenever the model, its data or the converter changes.
+  Compile a trained model at build time, whenever the model, its data or tflm-build changes.
 
   .. code-block:: cmake
 
@@ -44,11 +44,11 @@
     scales of the weights of dense layers where a model is quantized: one for each output channel, or, for a TFLM from
     before September 2024, one for the whole tensor; one of channel (default), tensor
   ``CALIBRATION``
-    representative data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files or
-    images, module.py:function that yields samples, or random:N for trials
+    calibration data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files or images,
+    module.py:function that yields samples, or random:N for trials
   ``TEST_DATA``
-    data that golden inputs are taken from and accuracy is worked out on, like ``CALIBRATION``; an array 'labels' has
-    the class of each sample; default: the calibration data
+    data that golden inputs are taken from and accuracy is measured on, like ``CALIBRATION``; an array 'labels' has the
+    class of each sample; default: the calibration data
   ``MAX_LSB``
     largest difference of the outputs from LiteRT's, in steps, which each layer is allowed too on equal inputs; default:
     outputs are not limited, layers equal but for known differences of rounding
@@ -65,7 +65,7 @@
   ``MAX_ARENA``
     budget of the arena, in bytes, with K or M for 1024s
   ``MAX_MACS``
-    budget of multiply-accumulates of one invocation, with K or M for 1000s
+    budget of multiply-accumulates of one run, with K or M for 1000s
   ``PLAN``
     plan the arena offline where TFLM's own planner wastes some; one of auto (default), off
   ``SHRINK``
@@ -94,7 +94,7 @@
   ``KEEP_NAMES``
     keep the names of tensors in the model, for debugging
   ``REPORT``
-    write a page about the model as well, NAME.html
+    write the report on the model as well, NAME.html
   ``UNSAFE_DESERIALIZE``
     let Keras run code that lies in the source, as Lambda layers do
 
@@ -130,7 +130,7 @@
 .. cmake:command:: tflm_verify_image
 
   Add the CTest ``<executable>.verify``: it reads the models out of the linked image and checks their bytes, alignment
-  and place, and that TFLM gives the golden answers with them.
+  and place, and that TFLM gives the golden outputs with them.
 
   .. code-block:: cmake
 

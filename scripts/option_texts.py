@@ -37,6 +37,7 @@ _VALUES: Final = {
     "max_flash": "`32K`",
     "max_arena": "`16K`",
     "max_macs": "`3M`",
+    "symbol": "a C identifier",
     "section": "`.flash_models`",
     "report": "no value; see [Report](../guide/looking.md#report)",
     "align": "16 (default) to 4096, a power of two",
@@ -99,12 +100,13 @@ def _rows() -> Iterator[str]:
         values = ", ".join(f"`{choice}`" + " (default)" * (choice == field.default) for choice in choices)
         values = values or _VALUES.get(name, "no value")
         keyword = "first argument" if name == "name" else f"`{name.upper()}`"
-        yield f"| {spell(f'``{name.upper()}``', 'command')} | {keyword} | {values} | {_text(name, 'command', '`')} |\n"
+        option = spell(f"``{name.upper()}``", "command")
+        yield f"| {option}, {keyword} | {_text(name, 'command', '`')} | {values} |\n"
 
 
 def _options_page(before: str) -> str:
     """Return the page about options with its table."""
-    head = "| command line | CMake | values | meaning |\n| --- | --- | --- | --- |\n"
+    head = "| command line, CMake | meaning | values |\n| --- | --- | --- |\n"
     start = before.index(head) + len(head)
     return before[:start] + "".join(_rows()) + before[before.index("\n\n", start) + 1 :]
 

@@ -33,8 +33,8 @@ OPTIONS = {
 
 _FILES = {
     "calibration": attr.label(
-        doc = """Representative data, required to quantize: an .npz with one array per input, an .npy, a filegroup with
-the .npy files or images of one folder, or a Python file with `calibration_function`.""",
+        doc = """Calibration data, required to quantize: an .npz with one array per input, an .npy, a filegroup with the
+.npy files or images of one folder, or a Python file with `calibration_function`.""",
         allow_files = True,
     ),
     "calibration_function": attr.string(
@@ -57,7 +57,7 @@ files, or a Python file with `src_function`; it may be the output of another rul
         doc = "The function in `src` that returns the model.",
     ),
     "test_data": attr.label(
-        doc = """Data that golden inputs are taken from and accuracy is worked out on, like `calibration`; an array
+        doc = """Data that golden inputs are taken from and accuracy is measured on, like `calibration`; an array
 'labels' has the class of each sample; default: the calibration data.""",
         allow_files = True,
     ),
@@ -122,7 +122,7 @@ inputs; -1, the default: outputs are not limited, layers equal but for known dif
         default = -1,
     ),
     "max_macs": attr.string(
-        doc = "Budget of multiply-accumulates of one invocation, with K or M for 1000s.",
+        doc = "Budget of multiply-accumulates of one run, with K or M for 1000s.",
     ),
     "min_sqnr": attr.string(
         doc = """Smallest signal-to-quantization-noise ratio of the outputs in dB, before a final SOFTMAX, against the
@@ -143,7 +143,7 @@ where the test data has no labels; default: not limited.""",
         values = ["none", "int8", "int16x8"],
     ),
     "report": attr.bool(
-        doc = "Write a page about the model as well, NAME.html, which is the output group report.",
+        doc = "Write the report on the model as well, NAME.html, which is the output group report.",
     ),
     "section": attr.string(
         doc = "Linker section of the data; default: that of constants.",

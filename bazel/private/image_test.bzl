@@ -39,7 +39,7 @@ def _tflm_image_test_impl(ctx):
 tflm_image_test = rule(
     implementation = _tflm_image_test_impl,
     doc = """Verify models in a linked image, as `tflm-build verify` does: their bytes, alignment and place, and that TFLM gives the
-golden answers with the bytes that are in the image. It runs where Bazel runs, whatever the image is for.""",
+golden outputs with the bytes that are in the image. It runs where Bazel runs, whatever the image is for.""",
     attrs = {
         "image": attr.label(
             doc = "The linked program: an ELF file, such as a `cc_binary`.",

@@ -28,6 +28,9 @@ function(
     unset(value_${keyword}) # a function sees its caller's variables
     unset(arg_${keyword} PARENT_SCOPE)
   endforeach()
+  if(name IN_LIST known)
+    _tflm_build_error("${name}" "${function} got a keyword as its first argument; pass a name before ${name}")
+  endif()
   set(keyword "")
   set(last_list "")
   foreach(argument IN LISTS arguments)
@@ -72,6 +75,27 @@ function(_tflm_build_require function name keyword value)
   endif()
 endfunction()
 
+# Let the command refuse a model's options now rather than in the build; they are asked about once until they change.
+#
+#   options  its command line, without a name and a folder
+function(_tflm_build_check_options name options)
+  string(MD5 key "${TFLM_BUILD_PYTHON};${options}")
+  if("${TFLM_BUILD_CHECKED_${name}}" STREQUAL key OR options MATCHES "[$]<") # what that stands for is known later
+    return()
+  endif()
+  execute_process(
+    COMMAND ${TFLM_BUILD_COMMAND} convert --check --name "${name}" ${options} --out-dir .
+    ERROR_VARIABLE output
+    RESULT_VARIABLE code
+  )
+  if(NOT code EQUAL 0)
+    string(REGEX REPLACE "^.*tflm-build: error: ${name}: " "" output "${output}")
+    string(STRIP "${output}" output)
+    _tflm_build_error("${name}" "${output}")
+  endif()
+  set(TFLM_BUILD_CHECKED_${name} "${key}" CACHE INTERNAL "")
+endfunction()
+
 # Stop if a name cannot become a C symbol and a target. The command refuses the keywords of C as well.
 function(_tflm_build_check_name function name)
   if(NOT name MATCHES "^[A-Za-z][A-Za-z0-9_]*$")
@@ -88,7 +112,7 @@ function(_tflm_build_check_model function name model result)
     get_target_property(manifest "${model}" TFLM_MANIFEST)
   endif()
   if(NOT manifest)
-    set(remedy "call tflm_add_model(${model} ...) first")
+    set(remedy "call add_tflm_model(${model} ...) first")
     _tflm_build_error("${name}" "${function} needs a model; got '${model}', which is none; ${remedy}")
   endif()
   set(${result} "${manifest}" PARENT_SCOPE)

@@ -150,6 +150,8 @@ function(_tflm_build_add_model function name arguments)
     endif()
   endforeach()
 
+  _tflm_build_check_options("${name}" "${options}")
+
   if(backend STREQUAL "native" AND NOT DEFINED arg_ARENA)
     _tflm_build_probe(probe)
     if(probe)

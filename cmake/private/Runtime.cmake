@@ -5,7 +5,7 @@
 function(_tflm_build_check_languages)
   get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
   if(NOT "C" IN_LIST languages)
-    _tflm_build_error("find_package" "the generated code is C; got the languages ${languages}; add C to project()")
+    _tflm_build_error("find_package" "the emitted code is C; got the languages ${languages}; add C to project()")
   endif()
 endfunction()
 

@@ -22,9 +22,10 @@ function(_tflm_build_complete_target given_target given_kernels target_result ke
     set(words "${target}, the kernels that need most; pass KERNELS to say which they are")
   endif()
   get_property(said GLOBAL PROPERTY TFLM_BUILD_ARENAS)
-  if(NOT words IN_LIST said)
+  string(MD5 key "${words}") # a list would be split at a ';' of the words
+  if(NOT key IN_LIST said)
     message(STATUS "tflm-build: arena for ${words}")
-    set_property(GLOBAL APPEND PROPERTY TFLM_BUILD_ARENAS "${words}")
+    set_property(GLOBAL APPEND PROPERTY TFLM_BUILD_ARENAS ${key})
   endif()
   if(NOT target STREQUAL "host") # which is what the converter takes for granted
     set(${target_result} "${target}" PARENT_SCOPE)

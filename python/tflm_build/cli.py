@@ -19,7 +19,7 @@ from tflm_build.end_command import one_line_errors, print_error
 from tflm_build.end_with_build import end_with_build
 from tflm_build.errors import TflmBuildError
 from tflm_build.export_commands import export
-from tflm_build.options import Options
+from tflm_build.options import read_options
 from tflm_build.spelling import CALLER
 
 __all__ = ["end_with_signals", "main", "run"]
@@ -72,6 +72,7 @@ def _name_of(src: str) -> str:
     "--probe", type=Path, metavar="PATH",
     help="object file of runtime/src/probe.cc, which has sizes of your TFLM's structures for your chip",
 )  # fmt: skip
+@click.option("--check", is_flag=True, help="check the options, and write nothing")
 @click.option("-q", "--quiet", is_flag=True, help="print notes and errors, but no progress")
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def convert(
@@ -80,6 +81,7 @@ def convert(
     out_dir: Path | None,
     emit: str,
     probe: Path | None,
+    check: bool,
     quiet: bool,
     verbose: bool,
     **values: Any,
@@ -89,9 +91,6 @@ def convert(
     MODEL is what --src takes, with a name and a folder of its own: `tflm-build convert sine.keras` writes the model
     sine into sine.tflm.
     """
-    from tflm_build.build import build, count_stages
-    from tflm_build.progress import show_progress
-
     beside = model is not None and out_dir is None
     if (model is None) == (values["src"] is None):
         msg = "pass MODEL, or --src with --name and --out-dir"
@@ -102,8 +101,13 @@ def convert(
     if values["name"] is None or out_dir is None:
         msg = f"--src needs {'--name' if values['name'] is None else '--out-dir'}"
         raise click.UsageError(msg)
-    with one_line_errors(values["name"] or "convert", verbose=verbose):
-        options = Options(**values)
+    with one_line_errors(values["name"] or "convert", verbose=verbose, source=None if model is None else "MODEL"):
+        options = read_options(values)
+        if check:
+            return
+        from tflm_build.build import build, count_stages
+        from tflm_build.progress import show_progress
+
         with show_progress(options.name, count_stages(options), quiet=quiet) as progress:
             result = build(options, out_dir, progress, emit=emit, probe=probe)
     click.echo(result.summary + f"\n  files  {out_dir}" * beside)
@@ -157,7 +161,7 @@ def verify(*, image: Path, models: tuple[str, ...], verbose: bool) -> None:
     """Check the models in a linked ELF image on TFLM.
 
     A model has to have the bytes that its manifest states, aligned, in memory that is neither written to nor copied to
-    RAM, and has to give the golden answers.
+    RAM, and has to give the golden outputs.
     """
     from tflm_build.image.verify import verify_models
 
@@ -214,7 +218,7 @@ def inspect(
         if value is not None and target is None:
             msg = f"--{option.replace('_', '-')} needs --target, such as cortex-m4@80MHz"
             raise click.UsageError(msg)
-    with one_line_errors(Path(model), verbose=verbose):
+    with one_line_errors(Path(model), verbose=verbose, source="MODEL"):
         conditions = None if target is None else read_conditions(target=target, **asked)
         description = describe(model, check_files=True)
         estimated = None if conditions is None else estimate(description.layers, conditions)
@@ -226,7 +230,8 @@ def inspect(
 @click.argument("after")
 @click.option(
     "--fail-if", "limits", multiple=True, metavar="LIMIT",
-    help="how much may change for the worse, as arena+5% or flash+1K: more is exit status 1; can be repeated",
+    help="how much may change for the worse, as arena+5% or flash+1K: more is exit status 1; may be given "
+    "several times",
 )  # fmt: skip
 @click.option(
     "--format", "form", default="text", type=click.Choice(("text", "markdown", "json")), show_default=True,
@@ -243,8 +248,8 @@ def diff(*, before: str, after: str, limits: tuple[str, ...], form: str, verbose
     from tflm_build.describe.show_comparison import show_comparison
 
     descriptions = []
-    for path in (before, after):
-        with one_line_errors(Path(path), verbose=verbose):
+    for argument, path in (("BEFORE", before), ("AFTER", after)):
+        with one_line_errors(Path(path), verbose=verbose, source=argument):
             descriptions.append(describe(path, check_files=False))
     name = descriptions[1].name
     with one_line_errors(name, verbose=verbose):
@@ -278,13 +283,13 @@ def ops(*, layers: tuple[str, ...], as_json: bool, verbose: bool) -> None:
 @click.argument("source", type=Path)
 @click.option(
     "-o", "--output", type=Path, metavar="FILE",
-    help="the page; default: NAME.html beside the manifest, or models.html in the folder",
+    help="the report; default: NAME.html beside the manifest, or models.html in the folder",
 )  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def report(*, source: Path, output: Path | None, verbose: bool) -> None:
-    """Write a page about a model: one HTML file.
+    """Write the report on a model: one HTML page.
 
-    SOURCE is a manifest, or a folder: then the page is an overview of all models that were compiled into it.
+    SOURCE is a manifest, or a folder: then it is an overview of all models that were compiled into it.
     """
     from tflm_build.report.write import report as write_report
 

@@ -66,7 +66,7 @@ def table_options(function: Callable[..., None]) -> Callable[..., None]:
         function = click.option(
             "--" + field.name.replace("_", "-"),
             is_flag=flag,
-            type=None if flag else facts["kind"],
+            type=None if flag else str,  # read_options() makes numbers of texts
             metavar=None if flag else facts["metavar"] or ("NAME" if many else choices),
             default=None if facts["group"] == "required" else field.default,
             show_default=facts["choices"] is not None,

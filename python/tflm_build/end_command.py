@@ -21,12 +21,13 @@ _LEFT_OUT: Final = " ... (--verbose has all) ... "
 
 
 @contextmanager
-def one_line_errors(who: str | Path, *, verbose: bool) -> Iterator[None]:
+def one_line_errors(who: str | Path, *, verbose: bool, source: str | None = None) -> Iterator[None]:
     """Print what is raised as one line, with its trace before it if that is wanted, and exit.
 
     Args:
         who: what an error is about; a file or folder is called by its name, which '.' and '/' do not have.
         verbose: whether to print the trace.
+        source: the command's argument that takes what is elsewhere the option SRC.
     """
     if isinstance(who, Path):
         who = who.name or str(who)
@@ -35,7 +36,7 @@ def one_line_errors(who: str | Path, *, verbose: bool) -> Iterator[None]:
     except TflmBuildError as error:
         if verbose:
             click.echo(error.trace or traceback.format_exc(), err=True)
-        print_error(who, spell_for_caller(error.marked), whole=verbose)
+        print_error(who, spell_for_caller(error.marked, {} if source is None else {"SRC": source}), whole=verbose)
         sys.exit(1)
     except BrokenPipeError:  # the reader of the output has closed it; click ends the program then
         raise

@@ -23,7 +23,7 @@ def export() -> None:
 @click.option("--website", metavar="URL", help="of the author")
 @click.option(
     "--language", "trained_languages", multiple=True, required=True, metavar="CODE",
-    help="that the model was trained on, as en; can be repeated",
+    help="that the model was trained on, as en; may be given several times",
 )  # fmt: skip
 @click.option(
     "--feature-step-size", required=True, type=click.IntRange(0, 30), metavar="MS",
@@ -45,7 +45,9 @@ def export() -> None:
 )
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def esphome(*, model: Path, output: Path | None, verbose: bool, **said: Any) -> None:
-    """Write the JSON, version 2, that ESPHome's micro_wake_word reads beside a model.
+    """Write the JSON that ESPHome's wake words need.
+
+    Version 2 of what its micro_wake_word reads beside a model.
 
     MODEL is a manifest. Its arena becomes tensor_arena_size; the rest is of the options.
     """
@@ -65,9 +67,9 @@ def esphome(*, model: Path, output: Path | None, verbose: bool, **said: Any) -> 
 )  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="on an error, print where it happened")
 def arduino(*, models: tuple[Path, ...], output: Path, tflm_header: str, verbose: bool) -> None:
-    """Write a library folder for the Arduino IDE, arduino-cli and PlatformIO.
+    """Write a library folder for Arduino and PlatformIO.
 
-    MODELS are the manifests of all models of the program.
+    For the Arduino IDE, arduino-cli and PlatformIO. MODELS are the manifests of all models of the program.
     """
     from tflm_build.export.arduino import export_arduino
 

@@ -3,12 +3,13 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tflm_build.errors import TflmBuildError
 
-__all__ = ["C_KEYWORDS", "KERNELS", "QUANTIZATIONS", "TARGETS", "Options"]
+__all__ = ["C_KEYWORDS", "KERNELS", "QUANTIZATIONS", "TARGETS", "Options", "read_options"]
 
 QUANTIZATIONS = ("none", "int8", "int16x8")
 WEIGHT_TYPES = ("int8", "int4", "auto")
@@ -91,15 +92,15 @@ class Options:
         choices=DENSE_SCALES,
     )
     calibration: str | None = _option(
-        "representative data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files "
+        "calibration data, required to quantize: an .npz with one array per input, an .npy, a folder of .npy files "
         "or images, module.py:function that yields samples, or random:N for trials",
         "PATH",
         group="file",
-        bazel="representative data, required to quantize: an .npz with one array per input, an .npy, a filegroup with "
+        bazel="calibration data, required to quantize: an .npz with one array per input, an .npy, a filegroup with "
         "the .npy files or images of one folder, or a Python file with `CALIBRATION_FUNCTION`",
     )
     test_data: str | None = _option(
-        "data that golden inputs are taken from and accuracy is worked out on, like `CALIBRATION`; an array 'labels' "
+        "data that golden inputs are taken from and accuracy is measured on, like `CALIBRATION`; an array 'labels' "
         "has the class of each sample; default: the calibration data",
         "PATH",
         group="file",
@@ -129,7 +130,7 @@ class Options:
     )
     max_flash: str | None = _option("budget of flash for the model's data, in bytes, with K or M for 1024s", "SIZE")
     max_arena: str | None = _option("budget of the arena, in bytes, with K or M for 1024s", "SIZE")
-    max_macs: str | None = _option("budget of multiply-accumulates of one invocation, with K or M for 1000s", "COUNT")
+    max_macs: str | None = _option("budget of multiply-accumulates of one run, with K or M for 1000s", "COUNT")
     plan: str = _option(
         "plan the arena offline where TFLM's own planner wastes some", default="auto", choices=("auto", "off")
     )
@@ -175,10 +176,10 @@ class Options:
     align: int = _option("alignment of the data in bytes, a power of two from 16 to 4096", "N", kind=int, default=16)
     keep_names: bool = _option("keep the names of tensors in the model, for debugging", default=False, group="flag")
     report: bool = _option(
-        "write a page about the model as well, NAME.html",
+        "write the report on the model as well, NAME.html",
         default=False,
         group="flag",
-        bazel="write a page about the model as well, NAME.html, which is the output group report",
+        bazel="write the report on the model as well, NAME.html, which is the output group report",
     )
     unsafe_deserialize: bool = _option(
         "let Keras run code that lies in the source, as Lambda layers do", default=False, group="flag"
@@ -281,7 +282,7 @@ class Options:
         value = getattr(self, option)
         if value is not None and not 0 <= value <= highest:
             allowed = "0 and more" if highest == float("inf") else f"0 to {highest:g}"
-            msg = f"`{option.upper()}` got {value}; allowed: {allowed}"
+            msg = f"`{option.upper()}` got {value:g}; allowed: {allowed}"
             raise TflmBuildError(msg)
 
     def budget(self, option: str) -> int | None:
@@ -305,3 +306,25 @@ class Options:
     def prefix(self) -> str:
         """What the emitted symbols begin with."""
         return self.symbol or self.name
+
+
+def read_options(values: Mapping[str, Any]) -> Options:
+    """Make options of what a command line says.
+
+    Args:
+        values: a text, or a truth for a flag, by the name of the option; None: not given.
+
+    Raises:
+        TflmBuildError: a text is no number where one is needed, or a value is not allowed.
+    """
+    read = dict(values)
+    for field in dataclasses.fields(Options):
+        kind, text = field.metadata["kind"], read.get(field.name)
+        if kind is not str and text is not None:
+            try:
+                read[field.name] = kind(text)
+            except ValueError as error:
+                allowed = "a whole number" if kind is int else "a number"
+                msg = f"`{field.name.upper()}` got '{text}'; allowed: {allowed}"
+                raise TflmBuildError(msg) from error
+    return Options(**read)

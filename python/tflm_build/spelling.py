@@ -4,6 +4,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 __all__ = ["CALLER", "SPELLINGS", "spell", "spell_for_caller"]
@@ -20,12 +21,12 @@ SPELLINGS: Final[Mapping[str, Callable[[str], str]]] = {
 _MARKED: Final = re.compile(r"`([A-Z][A-Z0-9_]+)`")
 
 
-def spell(text: str, caller: str) -> str:
-    """Return a text with its marked options as a caller spells them."""
-    return _MARKED.sub(lambda match: SPELLINGS[caller](match[1]), text)
+def spell(text: str, caller: str, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a text with its marked options as a caller spells them; names has those that it spells otherwise."""
+    return _MARKED.sub(lambda match: names.get(match[1]) or SPELLINGS[caller](match[1]), text)
 
 
-def spell_for_caller(text: str) -> str:
-    """Return a text with its marked options as the user spells them who called this program."""
+def spell_for_caller(text: str, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a text with its marked options as the user spells them who called this program; names as in spell()."""
     caller = os.environ.get(CALLER, "")
-    return spell(text, caller if caller in SPELLINGS else "command")
+    return spell(text, caller if caller in SPELLINGS else "command", names)

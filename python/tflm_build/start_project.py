@@ -45,8 +45,11 @@ def start_project(folder: Path, system: str, target: str) -> tuple[str, ...]:
         The commands that build and test it.
 
     Raises:
-        TflmBuildError: the folder holds something, or cannot be written to.
+        TflmBuildError: the folder holds something, cannot be written to, or is none that Bazel builds in.
     """
+    if system == "bazel" and " " in str(folder.absolute()):
+        msg = f"FOLDER '{folder.absolute()}' has a space in its path, where Bazel does not build; choose another"
+        raise TflmBuildError(msg)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         msg = f"FOLDER '{folder}' holds something; allowed: a new or empty folder; choose another"
         raise TflmBuildError(msg)

@@ -42,6 +42,11 @@ CASES = {
         "m: BACKEND host runs on Linux and macOS; got Windows; link a TFLM"
     ),
     "add_tflm_model(m SRC m.keras EMBED xxd)": "m: EMBED got 'xxd'; allowed: auto, array, incbin",
+    "add_tflm_model(SRC m.keras)": "SRC: add_tflm_model got a keyword as its first argument; pass a name before SRC",
+    "add_tflm_model(m SRC m.keras QUANTIZE INT8)": "m: QUANTIZE got 'INT8'; allowed: none, int8, int16x8",
+    "add_tflm_model(m SRC m.keras MIN_TOP1 95%)": "m: MIN_TOP1 got '95%'; allowed: a number",
+    "add_tflm_model(m SRC m.keras MAX_FLASH 8KB)": "m: MAX_FLASH got '8KB'; allowed: a whole number, with K or M",
+    "add_tflm_model(int SRC m.keras)": "int: NAME becomes a C symbol; got 'int'; use letters, digits and _",
     "add_tflm_model(m)": "m: add_tflm_model needs SRC; got none; pass SRC <trained model>",
     "tflm_add_model(m)": "m: tflm_add_model needs SRC; got none; pass SRC <trained model>",
     "tflm_add_model(m SRC no.keras)": "m: tflm_add_model got SRC 'no.keras', which neither exists in",
@@ -70,10 +75,10 @@ CASES = {
         "image: tflm_verify_image got TARGET 'fw', which is no target; call add_executable(fw ...) first"
     ),
     "add_executable(fw m.c)\ntflm_verify_image(TARGET fw MODELS m)": (
-        "fw: tflm_verify_image needs a model; got 'm', which is none; call tflm_add_model(m ...) first"
+        "fw: tflm_verify_image needs a model; got 'm', which is none; call add_tflm_model(m ...) first"
     ),
     "tflm_add_model_test(m)": (
-        "m: tflm_add_model_test needs a model; got 'm', which is none; call tflm_add_model(m ...) first"
+        "m: tflm_add_model_test needs a model; got 'm', which is none; call add_tflm_model(m ...) first"
     ),
 }
 
@@ -108,7 +113,7 @@ def test_a_project_without_c(scenario: Project) -> None:
     (scenario.source / "CMakeLists.txt").write_text(HEAD.replace("LANGUAGES C", "LANGUAGES NONE"))
     output = scenario.configure(check=False)
     assert (
-        "tflm-build: error: find_package: the generated code is C; got the languages NONE; add C to project()" in output
+        "tflm-build: error: find_package: the emitted code is C; got the languages NONE; add C to project()" in output
     )
 
 

@@ -47,6 +47,7 @@ def test_no_place_that_makes_an_error_is_overlooked() -> None:
     assert Counter(where.rpartition(":")[0] for where, text in sites() if text == "…") == {
         "bazel/private/image_test.bzl": 1,
         "bazel/private/model.bzl": 1,
+        "cmake/private/Arguments.cmake": 1,
         "python/tflm_build/child/run.py": 1,
         "python/tflm_build/host.py": 2,
     }

@@ -117,7 +117,7 @@ LIMITS: dict[str, tuple[Callable[[Any], object], list[str], list[str]]] = {
     "what one of them does not have": (
         lambda content: content.update(accuracy=None),
         ["top1-1%"],
-        ["FAIL_IF got 'top1-1%', but not both models have a number for top1; leave it out"],
+        ["--fail-if got 'top1-1%', but not both models have a number for top1; leave it out"],
     ),
 }
 
@@ -151,7 +151,7 @@ def test_what_is_no_limit(limit: str, hello_world: Path, tflm_build: Run) -> Non
     result = tflm_build("diff", path, path, "--fail-if", limit)
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
-    assert f"FAIL_IF got '{limit}'; allowed: one of flash+, arena+, " in line
+    assert f"--fail-if got '{limit}'; allowed: one of flash+, arena+, " in line
     assert line.endswith("top1- and a number, with K, M or % behind; such as arena+5%")
 
 

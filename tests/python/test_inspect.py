@@ -380,14 +380,14 @@ def test_a_reader_that_has_seen_enough(hello_world: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "cortex-m0+@48MHz"], r"TARGET got 'cortex-m0+@48MHz'; allowed: CORE@CLOCK, such as cortex-m4@80"),
-        (["--target", "cortex-m4"], "TARGET got ''; allowed: a positive number with Hz, kHz, MHz, GHz; such as cortex"),
-        (["--target", "cortex-m4@80"], "TARGET got '80'; allowed: a positive number with Hz"),
-        (["--target", "cortex-m4@0MHz"], "TARGET got '0MHz'; allowed: a positive number"),
-        (["--target", "cortex-m4@80MHz", "--period", "1h"], "PERIOD got '1h'; allowed: a positive number with ns, us"),
-        (["--target", "cortex-m4@80MHz", "--kernels", "reference"], "KERNELS got 'reference'; allowed for cortex-m4: "),
-        (["--target", "cortex-m4@80MHz", "--active-power", "20"], "ACTIVE_POWER got '20'; allowed: a positive number"),
-        (["--target", "cortex-m4@80MHz", "--sleep-power", "1uW"], "SLEEP_POWER needs ACTIVE_POWER and PERIOD"),
+        (["--target", "cortex-m0+@48MHz"], "--target got 'cortex-m0+@48MHz'; allowed: CORE@CLOCK, such as cortex-m4@8"),
+        (["--target", "cortex-m4"], "--target got 'cortex-m4'; allowed: CORE@CLOCK, such as cortex-m4@80MHz"),
+        (["--target", "cortex-m4@80"], "--target got '80'; allowed: a positive number with Hz, kHz, MHz, GHz"),
+        (["--target", "cortex-m4@0MHz"], "--target got '0MHz'; allowed: a positive number"),
+        (["--target", "cortex-m4@80MHz", "--period", "1h"], "--period got '1h'; allowed: a positive number with ns,"),
+        (["--target", "cortex-m4@80MHz", "--kernels", "reference"], "--kernels got 'reference'; allowed for cortex-m4"),
+        (["--target", "cortex-m4@80MHz", "--active-power", "20"], "--active-power got '20'; allowed: a positive"),
+        (["--target", "cortex-m4@80MHz", "--sleep-power", "1uW"], "--sleep-power needs --active-power and --period"),
     ],
 )
 def test_bad_conditions(arguments: list[str], message: str, tflm_build: Run, hello_world: Path) -> None:

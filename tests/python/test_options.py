@@ -13,7 +13,7 @@ import tflm_build
 from support import ROOT
 from support.interpreters import Run
 from tflm_build.errors import TflmBuildError
-from tflm_build.options import Options
+from tflm_build.options import Options, read_options
 from tflm_build.spelling import spell
 
 NAMES = [field.name for field in dataclasses.fields(Options)]
@@ -48,7 +48,7 @@ def test_the_references_say_what_the_table_says() -> None:
 def test_the_help_says_of_every_option_what_the_table_says(tflm_build: Run) -> None:
     parts = re.split(r"^  (?:-\w, )?--([a-z0-9-]+)", tflm_build("convert", "--help").stdout, flags=re.MULTILINE)[1:]
     said = {name: " ".join(text.split()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
-    others = ["out-dir", "emit", "probe", "quiet", "verbose", "help"]
+    others = ["out-dir", "emit", "probe", "check", "quiet", "verbose", "help"]
     assert list(said) == [name.replace("_", "-") for name in NAMES] + others
     for field in dataclasses.fields(Options):
         text = said[field.name.replace("_", "-")]
@@ -91,6 +91,17 @@ def test_a_name_that_is_no_c_identifier(name: str) -> None:
 def test_values_that_are_not_allowed(values: dict[str, Any], message: str) -> None:
     with pytest.raises(TflmBuildError, match=message):
         Options(**{"name": "m", "src": "m.keras", **values})
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"align": "abc"}, "ALIGN got 'abc'; allowed: a whole number"),
+    ({"max_lsb": "0.5"}, "MAX_LSB got '0.5'; allowed: a whole number"),
+    ({"min_top1": "95%"}, "MIN_TOP1 got '95%'; allowed: a number"),
+    ({"min_top1": "95"}, "MIN_TOP1 got 95; allowed: 0 to 1"),
+])  # fmt: skip
+def test_texts_that_are_no_numbers(values: dict[str, str], message: str) -> None:
+    with pytest.raises(TflmBuildError, match=message):
+        read_options({"name": "m", "src": "m.keras", **values})
 
 
 def test_a_symbol_that_is_no_c_identifier() -> None:

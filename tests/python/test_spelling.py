@@ -19,6 +19,16 @@ def test_each_caller_has_its_spelling(caller: str, text: str) -> None:
     assert spell("`QUANTIZE` int8 needs `TEST_DATA`; got 'QUANTIZE'", caller) == text
 
 
+@pytest.mark.parametrize(("command", "who"), [
+    (("convert", "m.h"), "m: MODEL"),
+    (("convert", "--name", "m", "--src", "m.h", "--out-dir", "m"), "m: --src"),
+    (("inspect", "m.h"), "m.h: MODEL"),
+    (("diff", "m.h", "n.h"), "m.h: BEFORE"),
+])  # fmt: skip
+def test_a_source_is_called_as_the_command_calls_it(command: tuple[str, ...], who: str, tflm_build: Run) -> None:
+    assert f"tflm-build: error: {who} got 'm.h'; allowed: .keras, .h5, " in tflm_build(*command).stderr
+
+
 def test_an_error_that_is_passed_on_keeps_its_marks() -> None:
     error = TflmBuildError("`SRC` got 'm.onnx'")
     again = TflmBuildError(f"layer 'a': {error.marked}")

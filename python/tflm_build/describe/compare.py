@@ -125,7 +125,9 @@ def read_limit(text: str) -> Limit:
     kind = _KINDS.get(match[1]) if match else None
     if match is None or kind is None or kind.more_is_worse != (match[2] == "+"):
         measures = ", ".join(f"{name}{'+' if kind.more_is_worse else '-'}" for name, kind in _KINDS.items())
-        msg = f"FAIL_IF got '{text}'; allowed: one of {measures} and a number, with K, M or % behind; such as arena+5%"
+        msg = (
+            f"`FAIL_IF` got '{text}'; allowed: one of {measures} and a number, with K, M or % behind; such as arena+5%"
+        )
         raise TflmBuildError(msg)
     factor = {"": 1, "K": kind.thousand, "M": kind.thousand**2, "%": 0.01}[match[4]]
     return Limit(text, match[1], float(match[3]) * factor, match[4] == "%")
@@ -154,7 +156,7 @@ def exceeded(comparison: Comparison, limits: Sequence[Limit]) -> Iterator[str]:
     for limit in limits:
         measure = measures.get(limit.name)
         if measure is None or measure.before is None or measure.after is None:
-            msg = f"FAIL_IF got '{limit.text}', but not both models have a number for {limit.name}; leave it out"
+            msg = f"`FAIL_IF` got '{limit.text}', but not both models have a number for {limit.name}; leave it out"
             raise TflmBuildError(msg)
         allowed = limit.amount * abs(measure.before) if limit.relative else limit.amount
         worse = measure.change if _KINDS[limit.name].more_is_worse else -measure.change

@@ -142,9 +142,9 @@ def read_conditions(
     known = {rate.core: dict[str, None]() for rate in rates()}
     for rate in rates():
         known[rate.core][rate.kernels] = None
-    if core.lower() not in known:
+    if core.lower() not in known or not clock:
         msg = (
-            f"TARGET got '{target}'; allowed: CORE@CLOCK, such as cortex-m4@80MHz, with a core for which cycles are "
+            f"`TARGET` got '{target}'; allowed: CORE@CLOCK, such as cortex-m4@80MHz, with a core for which cycles are "
             f"published: {', '.join(known)}; choose the nearest"
         )
         raise TflmBuildError(msg)
@@ -153,12 +153,12 @@ def read_conditions(
         kernels = next(iter([*(name for name in libraries if name != _REFERENCE), *libraries]))
     elif kernels not in libraries:
         msg = (
-            f"KERNELS got '{kernels}'; allowed for {core.lower()}: {', '.join(libraries)}, for which cycles are "
+            f"`KERNELS` got '{kernels}'; allowed for {core.lower()}: {', '.join(libraries)}, for which cycles are "
             "published; leave it out"
         )
         raise TflmBuildError(msg)
     if sleep_power is not None and (active_power is None or period is None):
-        msg = "SLEEP_POWER needs ACTIVE_POWER and PERIOD to compute mean power; pass all three"
+        msg = "`SLEEP_POWER` needs `ACTIVE_POWER` and `PERIOD` to compute mean power; pass all three"
         raise TflmBuildError(msg)
     return Conditions(
         core=core.lower(),

@@ -32,7 +32,7 @@ def read_quantity(option: str, text: str, unit: str, example: str) -> float:
     prefix = "u" if match and _EXPONENTS[match[2]] == _EXPONENTS["u"] else match[2] if match else None
     if match is None or prefix not in allowed or not float(match[1]):
         units = ", ".join(f"{known}{unit}" for known in allowed)
-        msg = f"{option} got '{text}'; allowed: a positive number with {units}; such as {example}"
+        msg = f"`{option}` got '{text}'; allowed: a positive number with {units}; such as {example}"
         raise TflmBuildError(msg)
     return float(f"{match[1]}e{_EXPONENTS[match[2]]}")
 

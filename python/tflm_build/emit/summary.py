@@ -31,7 +31,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
     need = arranged.need
     basis = f"; {need.note}" if need.note else ""
     lines = {
-        "flash": f"{abs(1 - flash / before):.0%} {more} than the converter's {before:,} B",
+        "flash": f"{abs(1 - flash / before):.0%} {more} than the converter's {before:,} B" if flash != before else "",
         "shrink": _shrunk(shipment.shrinkage),
         "weights": _narrowed(shipment.narrowing),
         "arena": f"{_parts(arranged)}, {INTERPRETER_SIZE} B of interpreter{_planned(arranged)}{basis}",

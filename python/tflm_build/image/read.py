@@ -189,7 +189,7 @@ def _read(name: str, stream: BinaryIO) -> Image:
     """Read the headers, then what they point at."""
     magic = stream.read(4)
     if magic != b"\x7fELF":
-        msg = f"IMAGE is not an ELF file: it begins with {magic!r}; pass the file that the linker writes"
+        msg = f"IMAGE is not an ELF file: it begins with {str(magic)[1:]}; pass the file that the linker writes"
         raise TflmBuildError(msg)
     elf = ELFFile(stream)
     kind, machine = elf.header["e_type"], str(elf.header["e_machine"])

@@ -100,7 +100,7 @@ def check_name(option: str, path: Path) -> None:
     """
     name = path.name or path.resolve().name
     if not name.isprintable():
-        msg = f"`{option}` got {name!r}; allowed: a printable name, because generated files contain it; rename the file"
+        msg = f"`{option}` got {name!r}; allowed: a printable name, because emitted files contain it; rename the file"
         raise TflmBuildError(msg)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read representative data: a file, a folder of samples, a function that yields them, or random numbers."""
+"""Read calibration and test data: a file, a folder of samples, a function that yields them, or random numbers."""
 
 import hashlib
 import os

@@ -185,7 +185,7 @@ tflm_status tflm_check(const tflm_model *model, unsigned flags);
  *
  * @param session     Filled in; any earlier content is overwritten.
  * @param model       The descriptor, `&<name>_model`; must outlive the session.
- * @param arena       Working memory, aligned to TFLM_ALIGNMENT; must outlive the session.
+ * @param arena       Memory of the caller, aligned to TFLM_ALIGNMENT; must outlive the session.
  * @param arena_size  In bytes; `<NAME>_ARENA_SIZE` is enough on the target, and with the kernels, of the build.
  * @param flags       0 or TFLM_CHECK_DATA.
  * @return TFLM_OK, or why the session is not open; a session that is not open needs no tflm_close().
