@@ -120,6 +120,27 @@ def test_a_fault_with_one_meaning_is_put_right_and_said(fault: str) -> None:
     assert np.array_equal(tflm_outputs(repaired.flatbuffer, vector)[0], litert_outputs(pack(conv()), vector)[0])
 
 
+def test_a_dense_layer_of_4_bits_and_a_scale_for_each_output() -> None:
+    """What ai-edge-quantizer makes, TFLM cannot run: the same weights in 8 bits answer the same."""
+    weights = np.random.default_rng(2).integers(-8, 8, (3, 6)).astype(np.int8)
+    models = {}
+    for kind, data in (("int8", weights), ("int4", weights[:, ::2] & 15 | weights[:, 1::2] << 4)):
+        tensors = [
+            Tensor("x", (1, 6), "int8", 0.5),
+            Tensor("w", (3, 6), kind, (0.1, 0.2, 0.4), 0, data.astype(np.int8)),
+            Tensor("y", (1, 3), "int8", 2.0, -1),
+        ]
+        dense = Op("FULLY_CONNECTED", "FullyConnectedOptions", (0, 1, -1), (2,))
+        models[kind] = flatbuffer(Model("m", tensors, [dense], (0,), (2,), 0))
+    check_flatbuffer(models["int4"])
+    repaired = canonicalize(models["int4"])
+    (sentence,) = repaired.repairs
+    assert sentence.startswith("1 dense layers had weights of 4 bits with a scale for each output")
+    assert repaired.flatbuffer == canonicalize(models["int8"]).flatbuffer
+    vector = [np.arange(-60, 60, 20, dtype=np.int8)[None]]
+    assert np.array_equal(tflm_outputs(repaired.flatbuffer, vector)[0], litert_outputs(models["int4"], vector)[0])
+
+
 def test_numbers_of_eight_bytes_may_lie_at_multiples_of_four() -> None:
     right = pack(conv())
     canonical = canonicalize(right)

@@ -12,7 +12,7 @@ from tflm_build.model.types import TYPES
 
 __all__ = [
     "UNBOUNDED", "element_limits", "integers", "multiply_rounding_once", "multiply_rounding_twice", "rescaled_bounds",
-    "scaling",
+    "scaling", "unpack_int4",
 ]  # fmt: skip
 
 UNBOUNDED: Final = 1 << 31
@@ -115,10 +115,15 @@ def _multipliers(factor: Array) -> tuple[Array, Array]:
 
 def integers(operand: Operand) -> Array | None:
     """Return the elements of a constant, flat; None where there is none."""
-    if operand.type == "int4" and operand.constant:  # two in a byte, the first one in the low half
-        pairs = np.frombuffer(bytes(operand.data), np.int8)
-        return np.stack([pairs << 4 >> 4, pairs >> 4], axis=-1).reshape(-1)[: operand.elements]
+    if operand.type == "int4" and operand.constant:
+        return unpack_int4(bytes(operand.data), operand.elements)
     return operand.array
+
+
+def unpack_int4(data: bytes, count: int) -> Array:
+    """Return integers of 4 bits, two in a byte, the first one in the low half, as int8 (count,)."""
+    pairs = np.frombuffer(data, np.int8)
+    return np.stack([pairs << 4 >> 4, pairs >> 4], axis=-1).reshape(-1)[:count]
 
 
 def scaling(operand: Operand) -> tuple[float, int]:

@@ -2,13 +2,18 @@
 """Put right what other writers of flatbuffers leave out or write otherwise, where it can mean only one thing."""
 
 from collections.abc import Iterator
-from typing import Any
+from math import prod
+from typing import Any, Final
 
 import numpy as np
 
-from tflm_build.model.flatbuffer import behind_tables, indices, packed_tensors
+from tflm_build.model.fixed_point import unpack_int4
+from tflm_build.model.flatbuffer import behind_tables, indices, op_name, packed_tensors, schema
 
 __all__ = ["repair"]
+
+_BIAS: Final = 2
+"""The number of a layer's input that may be a bias: those before it must be there."""
 
 
 def repair(model: Any) -> tuple[str, ...]:
@@ -21,7 +26,14 @@ def repair(model: Any) -> tuple[str, ...]:
         One sentence for each kind of fault: what it was, why it is one, and what was done. None for most models.
     """
     _codes(model)
-    found = (_buffers(model), _packed(model), *_quantization(model), _signatures(model), _metadata(model))
+    found = (
+        _buffers(model),
+        _packed(model),
+        _dense(model),
+        *_quantization(model),
+        _signatures(model),
+        _metadata(model),
+    )
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -49,6 +61,29 @@ def _packed(model: Any) -> str:
             found += subgraph.tensors[place].quantization is not None
             subgraph.tensors[place].quantization = None
     return f"{found} compressed tensors had the quantization of what they unpack to: left out" if found else ""
+
+
+def _dense(model: Any) -> str:
+    """Give dense layers the same weights in 8 bits: in 4, TFLM runs those of one scale alone."""
+    found = 0
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators or []:
+            places = indices(operator.inputs)
+            if op_name(model.operatorCodes[operator.opcodeIndex]) != "FULLY_CONNECTED" or len(places) < _BIAS:
+                continue
+            kernel = subgraph.tensors[places[1]]
+            data, parameters = model.buffers[kernel.buffer].data, kernel.quantization
+            scales = 0 if parameters is None or parameters.scale is None else len(parameters.scale)
+            if kernel.type != schema.TensorType.INT4 or data is None or scales <= 1:
+                continue
+            weights = unpack_int4(bytes(data), prod(indices(kernel.shape)))
+            kernel.type, kernel.buffer = schema.TensorType.INT8, len(model.buffers)
+            model.buffers.append(schema.BufferT(data=weights.view(np.uint8)))
+            found += 1
+    said = (
+        f"{found} dense layers had weights of 4 bits with a scale for each output, which TFLM cannot run: now of 8 bits"
+    )
+    return said if found else ""
 
 
 def _quantization(model: Any) -> Iterator[str]:

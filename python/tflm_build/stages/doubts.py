@@ -50,7 +50,8 @@ def doubts(
         shrinkage: which channels never change.
         narrowing: which weights have 4 bits, and what that was judged on.
     """
-    found = [*_not_compared(proof), *_low_sqnr(graph, proof.accuracy, activations), *_dead(graph, shrinkage)]
+    found = [*_not_compared(proof), *_left_in_float(graph), *_low_sqnr(graph, proof.accuracy, activations)]
+    found += _dead(graph, shrinkage)
     if narrowing is not None and narrowing.layers and not narrowing.test_data:
         found.append(
             f"weights of 4 bits are judged on {narrowing.samples} samples that they were fitted to; pass other ones as "
@@ -71,6 +72,25 @@ def _not_compared(proof: Proof) -> Iterable[str]:
         yield (
             f"{len(names)} of {len(proof.layers)} layers are not compared with any reference: "
             f"{', '.join(names[:_SHOWN])}{more}"
+        )
+
+
+def _left_in_float(graph: Graph) -> Iterable[str]:
+    """Warn of layers that a quantizer left to real numbers, between a DEQUANTIZE and a QUANTIZE."""
+    operators = graph.subgraphs[0].operators
+    left = [
+        operator.op
+        for operator in operators
+        if operator.op.isupper()  # no custom op
+        and operator.op not in {"DEQUANTIZE", "QUANTIZE"}
+        and {operand.type for operand in operator.reads[:1]} == {operand.type for operand in operator.outputs}
+        and operator.outputs[0].type == "float32"
+    ]
+    if left and graph.quantization != "none":
+        yield (
+            f"{len(left)} of {len(operators)} layers compute in float32, for they are not quantized: "
+            f"{', '.join(sorted(set(left)))}; they take more arena, and time on a chip without floating "
+            "point; replace these layers"
         )
 
 
