@@ -160,31 +160,56 @@ function(_tflm_build_add_model function name arguments)
     endif()
   endif()
 
-  # The manifest comes first: the converter puts it in its place last, and the depfile names it.
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tflm")
   # In the place of outputs and of macros CMake carries less; and a '$' it forgets to escape for Ninja.
   _tflm_build_check_path(${function} "${name}" "the build folder" "${CMAKE_CURRENT_BINARY_DIR}" "#<>$"
   )
-  _tflm_build_compare_digests("${folder}/${name}.json" "${inputs}")
-  set(outputs "")
+  set(manifest "${folder}/${name}.json")
+  _tflm_build_compare_digests("${manifest}" "${inputs}")
+  set(files "")
   foreach(
     end
     IN
-    ITEMS .json .h .c .tflite ${data} _golden.c _golden.h _golden.npz _ops.cc .arena
+    ITEMS .h .c .tflite ${data} _golden.c _golden.h _golden.npz _ops.cc .arena
   )
-    list(APPEND outputs "${folder}/${name}${end}")
+    list(APPEND files "${folder}/${name}${end}")
   endforeach()
   if(DEFINED arg_REPORT)
-    list(APPEND outputs "${folder}/${name}.html")
+    list(APPEND files "${folder}/${name}.html")
   endif()
   set(source "")
   if(NOT arg_SRC MATCHES "[$]<")
     cmake_path(GET arg_SRC FILENAME source)
     string(PREPEND source " from ")
   endif()
+  set(
+    command
+    ${TFLM_BUILD_COMMAND}
+    convert
+    --quiet
+    --name
+    "${name}"
+    ${options}
+  )
+  # The manifest comes first: the converter puts it in its place last, and the depfile names it.
+  set(outputs "${manifest}" ${files})
+  if(CMAKE_GENERATOR MATCHES "Ninja")
+    # Where a command fails, Ninja prints all of its outputs, by two names each, before the message: the manifest stands
+    # for the other files.
+    set(outputs "${manifest}")
+    _tflm_build_root(root)
+    add_custom_command(
+      OUTPUT ${files}
+      COMMAND "${CMAKE_COMMAND}" "-DFILES=${files}" "-DCOMMAND=${command}" -P "${root}/cmake/private/Restore.cmake"
+      DEPENDS "${manifest}"
+      JOB_POOL tflm_build
+      COMMENT "Finding all files of model ${name}"
+      VERBATIM
+    )
+  endif()
   add_custom_command(
     OUTPUT ${outputs}
-    COMMAND ${TFLM_BUILD_COMMAND} convert --quiet --name "${name}" ${options} --out-dir "${folder}"
+    COMMAND ${command} --out-dir "${folder}"
     DEPENDS ${inputs}
     DEPFILE "${folder}/${name}.d"
     JOB_POOL tflm_build
@@ -192,7 +217,7 @@ function(_tflm_build_add_model function name arguments)
     VERBATIM
   )
   # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
-  add_custom_target(${name}_generate DEPENDS ${outputs})
+  add_custom_target(${name}_generate DEPENDS "${manifest}" ${files})
 
   _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
   _tflm_build_only_one(${name} "${symbol}" "${arg_SRC}")
@@ -200,7 +225,7 @@ function(_tflm_build_add_model function name arguments)
   set_target_properties(
     ${name}
     PROPERTIES
-      TFLM_MANIFEST "${folder}/${name}.json"
+      TFLM_MANIFEST "${manifest}"
       TFLM_TFLITE "${folder}/${name}.tflite"
       TFLM_ARENA_SIZE "${folder}/${name}.arena"
       TFLM_BUILD_DATA "${data}"

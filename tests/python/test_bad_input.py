@@ -296,7 +296,7 @@ CASES: dict[str, tuple[Case, str]] = {
     "no samples": (lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.zeros((0, 1), "f"))], "holds no sample"),
     "not finite": (
         lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.array([[1.0], [np.nan], [np.inf]], "f"))],
-        "has 2 values that are NaN or infinite",
+        "has values that are NaN or infinite: 2",
     ),
     "pickled": (
         lambda tmp, _: ["--src", str(KERAS), *calibrated(tmp, x=np.array([{}], dtype=object))],

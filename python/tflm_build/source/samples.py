@@ -225,7 +225,7 @@ def _checked(samples: Samples, spec: InputSpec, array: Array, notes: list[str]) 
                 array = array.astype(np.float32)
         if not np.isfinite(array).all():
             bad = int(np.count_nonzero(~np.isfinite(array)))
-            msg = f"{what} has {bad} values that are NaN or infinite; only finite numbers are allowed; clean the data"
+            msg = f"{what} has values that are NaN or infinite: {bad}; only finite numbers are allowed; clean the data"
             raise TflmBuildError(msg)
     _warn(what, array, notes)
     return array
