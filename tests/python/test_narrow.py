@@ -372,7 +372,7 @@ def test_a_model_without_such_layers_is_refused(tflm_build: Run, tmp_path: Path)
         "WEIGHT_TYPE auto needs real data to judge by; got random data",
     ),
     ({"weight_type": "int2"}, "WEIGHT_TYPE got 'int2'; allowed: int8, int4, auto"),
-    ({"min_sqnr": -1.0}, "MIN_SQNR got -1.0; allowed: 0 and more"),
+    ({"min_sqnr": -1.0}, "MIN_SQNR got -1; allowed: 0 and more"),
 ])  # fmt: skip
 def test_options_that_contradict(options: dict[str, object], message: str) -> None:
     with pytest.raises(TflmBuildError) as error:
