@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spell values as C99 that is also C++11."""
 
+from bisect import bisect_right
 from functools import cache
-from typing import Any
+from itertools import accumulate
 
 import numpy as np
 
@@ -59,23 +60,28 @@ def array_initializer(values: Array) -> str:
     elif flat.dtype.kind == "b":
         words = ["1" if value else "0" for value in flat]
     else:
-        words = [_integer_literal(int(value), flat.dtype) for value in flat]
-    rows, row = [], "  "
-    for word in words:
-        if len(row) + len(word) > _WIDTH:
-            rows.append(row.rstrip())
-            row = "  "
-        row += word + ", "
-    return "\n".join([*rows, row.rstrip().rstrip(",")])
+        words = _integer_literals(flat)
+    ends = list(accumulate(len(word) + 2 for word in words))  # of the words, each with what parts it from the next
+    rows, start = [], 0
+    while start < len(words):
+        before = ends[start - 1] if start else 0
+        end = max(start + 1, bisect_right(ends, before + _WIDTH))
+        rows.append("  " + ", ".join(words[start:end]))
+        start = end
+    return ",\n".join(rows)
 
 
-def _integer_literal(value: int, dtype: np.dtype[Any]) -> str:
-    """Spell an integer; C has no literal for the lowest one, only for one more less one."""
-    lowest = dtype.kind == "i" and value == np.iinfo(dtype).min and dtype.itemsize >= 4  # noqa: PLR2004 - int is 4 wide
-    text = str(value + 1 if lowest else value)
-    if dtype.itemsize == 8:  # noqa: PLR2004
-        text = f"INT64_C({text})"
-    return f"({text} - 1)" if lowest else text
+def _integer_literals(values: Array) -> list[str]:
+    """Spell integers; C has no literal for the lowest one, only for one more less one."""
+    words = list(map(str, values.tolist()))
+    if values.dtype.itemsize < 4:  # noqa: PLR2004 - int is 4 wide
+        return words
+    lowest = np.iinfo(values.dtype).min
+    form = "INT64_C({})" if values.dtype.itemsize == 8 else "{}"  # noqa: PLR2004
+    words = [form.format(word) for word in words]
+    for place in np.flatnonzero(values == lowest if lowest else False).tolist():
+        words[place] = f"({form.format(lowest + 1)} - 1)"
+    return words
 
 
 def float_literal(value: float) -> str:
