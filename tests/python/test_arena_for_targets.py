@@ -157,6 +157,12 @@ def test_a_probe_tells_the_sizes_of_a_tflm(
         for each in target_layouts
     )
     assert str(probe) in (tmp_path / "out" / "m.d").read_text()
+    if target == "host":  # the arena of a chip, in a build for this machine: the probe tells of the machine alone
+        arguments[arguments.index(target)] = "cortex-m4"
+        assert tflm_build("convert", *arguments, "--shrink", "off", "--probe", probe).returncode == 0
+        other = read_manifest(tmp_path / "out")["arena"]
+        assert other["smallest"] == arena_on(model, targets()["cortex-m4"], other["kernels"]).bytes
+        assert other["host_size"] == arena["size"]
 
 
 def test_a_probe_that_says_nothing(tflm_build: Run, tmp_path: Path) -> None:
