@@ -120,6 +120,9 @@ def test_what_a_device_reported_is_emitted(tflm_build: Run, tmp_path: Path) -> N
     assert "--max-arena is exceeded: got 5,120 B of arena" in result.stderr
     result = tflm_build("convert", *arguments, "--arena", "12")
     assert "--arena got '12'; allowed: 1K to 1024M, as a device reported it" in result.stderr
+    source.write_bytes(chain(128, 8))
+    result = tflm_build("convert", *arguments, "--arena", "1K")
+    assert "--arena got 1,024 B; allowed: more than the 2,176 B that activations alone take; pass" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,9 @@ def targets() -> dict[str, Target]:
 
 
 def with_sizes(target: Target, sizes: Mapping[str, tuple[int, int]]) -> Target:
-    """Return a target whose TFLM has structures of these sizes, see `given_layout`; the same where they are not its own.
+    """Return a target whose TFLM has structures of these sizes, see `given_layout`; the same if they are not its own.
 
-    They are not where pointers have another size: a build for the machine that builds may ask for the arena of a chip.
+    They are not if pointers have another size: a build for the machine that builds may ask for the arena of a chip.
     """
     libraries = target.layouts.items()
     pointers = {layout.pointer for _, layouts in libraries for layout in layouts}

@@ -18,6 +18,7 @@ from tflm_build.arena.targets import (
     with_sizes,
 )
 from tflm_build.arrays import same_answers
+from tflm_build.errors import TflmBuildError
 from tflm_build.model.lifetimes import Block
 from tflm_build.model.model import Model
 from tflm_build.options import Options
@@ -107,7 +108,7 @@ def plan_arena(
         sizes: of structures of the TFLM that runs it, where a probe told.
 
     Raises:
-        TflmBuildError: TFLM does not run the model.
+        TflmBuildError: TFLM does not run the model, or no device can have reported `ARENA`.
     """
     unplanned = best = measure(model, golden)
     need = before = _need(options, model, unplanned, sizes)
@@ -122,7 +123,7 @@ def plan_arena(
     return PlannedModel(
         model=model,
         measured=best,
-        need=_reported(options, need),
+        need=_reported(options, need, best),
         here=_need_here(model, best, sizes),
         planned=planned,
         arena_unplanned=before.smallest,
@@ -193,11 +194,18 @@ def _need_here(model: Model, measured: Measurement, sizes: Mapping[str, tuple[in
     return Need(smallest, arena.head, arena.tail, "computed", HOST_TARGET, REFERENCE, note)
 
 
-def _reported(options: Options, need: Need) -> Need:
-    """Return what a device reported, if the user has such a number."""
+def _reported(options: Options, need: Need, measured: Measurement) -> Need:
+    """Return what a device reported, if the user has such a number; no device does with less than activations take."""
     reported = options.budget("arena")
     if reported is None:
         return need
+    least = min(need.head, measured.head)
+    if reported < least:
+        msg = (
+            f"`ARENA` got {reported:,} B; allowed: more than the {least:,} B that activations alone take; pass what "
+            "tflm_arena_used() says of this model, or leave `ARENA` out"
+        )
+        raise TflmBuildError(msg)
     note = "as ARENA has it, which a device reported"
     return replace(need, smallest=reported - INTERPRETER_SIZE, basis="device", note=note)
 
