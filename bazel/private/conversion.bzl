@@ -37,6 +37,11 @@ _ENDS = {
     "tflite": ".tflite",
 }
 
+def _may_have(kernels, target):
+    """Say whether a processor that was found may have these kernels; others are for platforms that a model has besides."""
+    families = {"cmsis-nn": ["any", "cor"], "esp-nn": ["any", "esp"]}
+    return kernels not in families or target[:3] in families[kernels]
+
 def request_conversion(ctx, toolchain, name, embed, found = {}, probe = []):
     """Say what is asked of the converter.
 
@@ -66,6 +71,8 @@ def request_conversion(ctx, toolchain, name, embed, found = {}, probe = []):
             staged += given.staged
     for option, unset in OPTIONS.items():
         value = embed if option == "embed" else getattr(ctx.attr, option)
+        if option == "kernels" and ctx.attr.target == "auto" and not _may_have(value, found.get("target", "host")):
+            value = unset
         if value == unset and option in found:
             value = found[option]
         if value != unset:

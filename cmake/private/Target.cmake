@@ -7,10 +7,18 @@
 #
 #   given_target, given_kernels  what the user says; "" for nothing
 function(_tflm_build_complete_target given_target given_kernels target_result kernels_result)
-  set(target "${given_target}")
+  string(TOLOWER "${given_target}" target)
   set(kernels "${given_kernels}")
   if(NOT target OR target STREQUAL "auto")
     _tflm_build_processor(target)
+    # Kernels of another processor are for builds that have it: an image and tests on this machine share their models.
+    if(
+      (kernels STREQUAL "cmsis-nn" AND NOT target MATCHES "^(any|cortex)")
+      OR (kernels STREQUAL "esp-nn" AND NOT target MATCHES "^(any|esp)")
+    )
+      set(kernels auto)
+      set(${kernels_result} auto PARENT_SCOPE)
+    endif()
   endif()
   if(NOT kernels OR kernels STREQUAL "auto")
     _tflm_build_kernels("${target}" kernels)

@@ -21,9 +21,11 @@ def equal(one: Array, other: Array) -> Array:
 
 def distance(one: Array, other: Array) -> Array:
     """Return how far elements are from each other, as float64: 0 where they are equal, NaN where one is NaN alone."""
-    same = equal(one, other)
+    far = np.zeros(one.shape)
+    differ = ~equal(one, other)
     with np.errstate(invalid="ignore"):  # infinite numbers have no distance
-        return np.where(same, 0.0, np.abs(one.astype(np.float64) - other.astype(np.float64)))
+        far[differ] = np.abs(one[differ].astype(np.float64) - other[differ].astype(np.float64))
+    return far
 
 
 def same_answers(some: Iterable[Array], others: Iterable[Array]) -> bool:

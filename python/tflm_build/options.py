@@ -38,6 +38,13 @@ C_KEYWORDS = frozenset(
 )
 
 
+def _spell_target(name: str) -> str:
+    """Spell a processor as TARGETS does, which its vendor or `inspect` spells otherwise, or which has its kernels."""
+    name = name.lower().replace("_", "-").partition("@")[0].replace("+", "plus")
+    name = re.sub(r"^(cortex-m\d+)f$", r"\1", name)  # with a floating-point unit
+    return re.sub(r"^esp32-?(?:(s3|p4)|[chs]\d+)$", lambda found: f"esp32{found[1] or ''}", name)
+
+
 def _option(
     meaning: str,
     metavar: str = "",
@@ -191,6 +198,7 @@ class Options:
         Raises:
             TflmBuildError: a value is not allowed, or two options contradict each other.
         """
+        object.__setattr__(self, "target", _spell_target(self.target))
         self._check_symbol("name")
         self._check_symbol("symbol")
         for field in dataclasses.fields(self):

@@ -25,7 +25,8 @@ PROJECT = """\
 cmake_minimum_required(VERSION 3.22)
 project(models C)
 find_package(tflm_build CONFIG REQUIRED)
-add_tflm_model(sine SRC sine.keras QUANTIZE int8 CALIBRATION calibration.npz MAX_ARENA 4K SECTION .rodata.models)
+add_tflm_model(sine SRC sine.keras QUANTIZE int8 CALIBRATION calibration.npz MAX_ARENA 4K KERNELS cmsis-nn
+  SECTION .rodata.models)
 add_tflm_model(dense SRC dense.tflite ALIGN 64 EMBED array)
 """
 

@@ -139,6 +139,7 @@ UNKNOWN = (
 )  # fmt: skip
 TARGETS = {
     "this machine": ((), "host, reference"),
+    "this machine, and kernels of a chip": (("-DOPTIONS=KERNELS;cmsis-nn",), "host, reference"),
     "-mcpu": (
         (*ARM, "-DCMAKE_C_FLAGS=-mcpu=cortex-m55+nofp"),
         "cortex-m55, the kernels that need most; pass",

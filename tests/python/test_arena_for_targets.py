@@ -120,6 +120,9 @@ def test_what_a_device_reported_is_emitted(tflm_build: Run, tmp_path: Path) -> N
     assert "--max-arena is exceeded: got 5,120 B of arena" in result.stderr
     result = tflm_build("convert", *arguments, "--arena", "12")
     assert "--arena got '12'; allowed: 1K to 1024M, as a device reported it" in result.stderr
+    source.write_bytes(chain(128, 8))
+    result = tflm_build("convert", *arguments, "--arena", "1K")
+    assert "--arena got 1,024 B; allowed: more than the 2,176 B that activations alone take; pass" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,12 @@ def test_a_probe_tells_the_sizes_of_a_tflm(
         for each in target_layouts
     )
     assert str(probe) in (tmp_path / "out" / "m.d").read_text()
+    if target == "host":  # the arena of a chip, in a build for this machine: the probe tells of the machine alone
+        arguments[arguments.index(target)] = "cortex-m4"
+        assert tflm_build("convert", *arguments, "--shrink", "off", "--probe", probe).returncode == 0
+        other = read_manifest(tmp_path / "out")["arena"]
+        assert other["smallest"] == arena_on(model, targets()["cortex-m4"], other["kernels"]).bytes
+        assert other["host_size"] == arena["size"]
 
 
 def test_a_probe_that_says_nothing(tflm_build: Run, tmp_path: Path) -> None:

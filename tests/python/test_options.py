@@ -104,6 +104,18 @@ def test_texts_that_are_no_numbers(values: dict[str, str], message: str) -> None
         read_options({"name": "m", "src": "m.keras", **values})
 
 
+@pytest.mark.parametrize(
+    ("spelt", "target"),
+    [
+        ("Cortex-M4F", "cortex-m4"), ("cortex_m33", "cortex-m33"), ("cortex-m0+", "cortex-m0plus"),
+        ("cortex-m4@80MHz", "cortex-m4"), ("cortex-m35p", "cortex-m35p"), ("ESP32-S3", "esp32s3"),
+        ("esp32-p4", "esp32p4"), ("esp32c6", "esp32"), ("esp32-s2", "esp32"), ("HOST", "host"),
+    ],
+)  # fmt: skip
+def test_a_processor_is_spelt_in_several_ways(spelt: str, target: str) -> None:
+    assert Options(name="m", src="m.tflite", target=spelt).target == target
+
+
 def test_a_symbol_that_is_no_c_identifier() -> None:
     with pytest.raises(TflmBuildError, match="SYMBOL becomes a C symbol; got 'a-b'"):
         Options(name="model", symbol="a-b", src="m.keras")

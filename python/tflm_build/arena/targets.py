@@ -80,8 +80,14 @@ def targets() -> dict[str, Target]:
 
 
 def with_sizes(target: Target, sizes: Mapping[str, tuple[int, int]]) -> Target:
-    """Return a target whose TFLM has structures of these sizes; see `given_layout`."""
+    """Return a target whose TFLM has structures of these sizes, see `given_layout`; the same if they are not its own.
+
+    They are not if pointers have another size: a build for the machine that builds may ask for the arena of a chip.
+    """
     libraries = target.layouts.items()
+    pointers = {layout.pointer for _, layouts in libraries for layout in layouts}
+    if target.name != HOST_TARGET and pointers != {sizes["pointer"][0]}:
+        return target
     given = {
         name: tuple(given_layout(sizes, layout.built_with - {"compression", "recording"}) for layout in layouts)
         for name, layouts in libraries

@@ -94,7 +94,7 @@ def manifest(
             "computed": arranged.measured.computed.bytes,
             "interpreter": INTERPRETER_SIZE,
             "size": arranged.need.size,
-            "host_size": arranged.measured.arena_size,
+            "host_size": arranged.here.size,
             "head": arranged.need.head,
             "tail": arranged.need.tail,
             "targets": [

@@ -93,7 +93,7 @@ def _header(shipment: Shipment) -> str:
             shipment,
             "arena_here.h" if shipment.arranged.need.here else "arena_there.h",
             arena=shipment.arranged.need.size,
-            host=shipment.arranged.measured.arena_size,
+            host=shipment.arranged.here.size,
         ).rstrip("\n"),
         smallest=shipment.arranged.need.smallest,
         basis=_basis(shipment),

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tflm_build.arena.replay import ComputedArena
 from tflm_build.arena.targets import (
@@ -17,6 +18,7 @@ from tflm_build.arena.targets import (
     with_sizes,
 )
 from tflm_build.arrays import same_answers
+from tflm_build.errors import TflmBuildError
 from tflm_build.model.lifetimes import Block
 from tflm_build.model.model import Model
 from tflm_build.options import Options
@@ -25,6 +27,8 @@ from tflm_build.stages.golden import GoldenInputs
 from tflm_build.stages.measure import INTERPRETER_SIZE, Measurement, measure
 
 __all__ = ["Need", "PlannedModel", "expect_arena", "plan_arena"]
+
+_WITH_SIZES: Final = " and the sizes of your TFLM's structures"
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class PlannedModel:
         model: canonical, with a plan if one helps.
         measured: what TFLM needed and answered on the host.
         need: what firmware has to hand out on the target.
+        here: what a test has to hand out on the machine that builds.
         planned: whether the plan in it is ours.
         arena_unplanned: bytes of the smallest arena without our plan.
         lower_bound: bytes of activations that live at once; None where that is not known.
@@ -80,6 +85,7 @@ class PlannedModel:
     model: Model
     measured: Measurement
     need: Need
+    here: Need
     planned: bool
     arena_unplanned: int
     lower_bound: int | None
@@ -102,7 +108,7 @@ def plan_arena(
         sizes: of structures of the TFLM that runs it, where a probe told.
 
     Raises:
-        TflmBuildError: TFLM does not run the model.
+        TflmBuildError: TFLM does not run the model, or no device can have reported `ARENA`.
     """
     unplanned = best = measure(model, golden)
     need = before = _need(options, model, unplanned, sizes)
@@ -117,7 +123,8 @@ def plan_arena(
     return PlannedModel(
         model=model,
         measured=best,
-        need=_reported(options, need),
+        need=_reported(options, need, best),
+        here=_need_here(model, best, sizes),
         planned=planned,
         arena_unplanned=before.smallest,
         lower_bound=None if blocks is None else lower_bound(blocks),
@@ -162,31 +169,43 @@ def _most(model: Model, target: Target, names: Sequence[str]) -> tuple[str, Comp
 
 
 def _need(options: Options, model: Model, measured: Measurement, sizes: Mapping[str, tuple[int, int]]) -> Need:
-    """Return what the target needs: as computed, or as measured on the host where it is that, or has an op unknown."""
-    here_basis = "measured" if measured.on_tflm else "computed"
-    here = Need(measured.enough, measured.head, measured.tail, here_basis, HOST_TARGET, REFERENCE, measured.basis)
+    """Return what the target needs, as computed; what the host needs where it is that, or has an op unknown."""
     target, names = _target(options, sizes)
-    if target.name == HOST_TARGET and not sizes:
-        return here
     kernels, arena = _most(model, target, names)
-    if arena.bytes is None:
-        return here
+    if target.name == HOST_TARGET or arena.bytes is None:
+        return _need_here(model, measured, sizes)
     basis = "bound" if target.name == ANY_TARGET or kernels != REFERENCE else "computed"
     note = f"computed for {target.name} with {kernels} kernels"
     if target.name == ANY_TARGET:
         note = "the most that a chip of 32 bits needs with any kernels; TARGET and KERNELS say which it is"
-    if sizes:
-        note += " and the sizes of your TFLM's structures"
-    # A test on the machine that builds may run on the interpreter of the wheel.
-    smallest = max(arena.bytes, here.smallest) if target.name == HOST_TARGET else arena.bytes
-    return Need(smallest, arena.head, arena.tail, basis, target.name, kernels, note)
+    note += _WITH_SIZES if target != targets()[target.name] else ""
+    return Need(arena.bytes, arena.head, arena.tail, basis, target.name, kernels, note)
 
 
-def _reported(options: Options, need: Need) -> Need:
-    """Return what a device reported, if the user has such a number."""
+def _need_here(model: Model, measured: Measurement, sizes: Mapping[str, tuple[int, int]]) -> Need:
+    """Return what the host needs: as measured, or as computed where a TFLM is linked whose sizes are known."""
+    basis = "measured" if measured.on_tflm else "computed"
+    need = Need(measured.enough, measured.head, measured.tail, basis, HOST_TARGET, REFERENCE, measured.basis)
+    arena = arena_on(model, with_sizes(targets()[HOST_TARGET], sizes), REFERENCE) if sizes else None
+    if arena is None or arena.bytes is None:
+        return need
+    smallest = max(arena.bytes, need.smallest)  # a test may run on the interpreter of the wheel as well
+    note = f"computed for {HOST_TARGET} with {REFERENCE} kernels{_WITH_SIZES}"
+    return Need(smallest, arena.head, arena.tail, "computed", HOST_TARGET, REFERENCE, note)
+
+
+def _reported(options: Options, need: Need, measured: Measurement) -> Need:
+    """Return what a device reported, if the user has such a number; no device does with less than activations take."""
     reported = options.budget("arena")
     if reported is None:
         return need
+    least = min(need.head, measured.head)
+    if reported < least:
+        msg = (
+            f"`ARENA` got {reported:,} B; allowed: more than the {least:,} B that activations alone take; pass what "
+            "tflm_arena_used() says of this model, or leave `ARENA` out"
+        )
+        raise TflmBuildError(msg)
     note = "as ARENA has it, which a device reported"
     return replace(need, smallest=reported - INTERPRETER_SIZE, basis="device", note=note)
 

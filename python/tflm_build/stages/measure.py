@@ -79,11 +79,6 @@ class Measurement:
         """Bytes that TFLM needs here; where less than was computed works, it does so by chance."""
         return self.smallest_arena if self.disagrees else self.computed.bytes or self.smallest_arena
 
-    @property
-    def arena_size(self) -> int:
-        """Bytes that a program on this machine has to hand out."""
-        return self.enough + INTERPRETER_SIZE
-
 
 def measure(model: Model, golden: GoldenInputs) -> Measurement:
     """Allocate and invoke a model on TFLM, and find the size of its arena.

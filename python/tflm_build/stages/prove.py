@@ -78,7 +78,10 @@ def prove(
     """
     measured = arranged.measured
     with naming_layers(RUN_TFLM, arranged.model, golden.arrays):
-        compared = run_in_child(COMPARE_LAYERS, {"flatbuffer": arranged.model.flatbuffer, "inputs": golden.arrays})
+        request = {
+            "flatbuffer": arranged.model.flatbuffer, "inputs": golden.arrays, "answers": measured.outputs
+        }  # fmt: skip
+        compared = run_in_child(COMPARE_LAYERS, request)
     layers = prove_layers(graph, compared["layers"], options.max_lsb or 0)
     difference = _difference(options, graph, measured.outputs, compared.get("outputs"))
     tolerance = tuple(
