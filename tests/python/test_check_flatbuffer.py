@@ -113,7 +113,6 @@ MEANINGS: dict[str, tuple[Change, str]] = {
     "constant too short": (change("buffers.1.data", [1, 2, 3]), "the tensor 'w' needs 18 B and has 3"),
     "external buffer": (change(f"{TENSOR}.1.externalBuffer", 5), "the tensor 'w' has its data in another file"),
     "variable constant": (change(f"{TENSOR}.1.isVariable", value=True), "the tensor 'w' is variable and constant"),
-    "sparse": (change(f"{TENSOR}.1.sparsity", schema.SparsityParametersT()), "the tensor 'w' is sparse"),
     "scales": (change(f"{TENSOR}.1.quantization.scale", [1.0]), "'w' has 1 scales and 2 zero points"),
     "slices": (change(f"{TENSOR}.1.quantization.quantizedDimension", 1), "'w' has 2 scales for 3 slices"),
     "axis": (change(f"{TENSOR}.1.quantization.quantizedDimension", 4), "'w' is quantized along its axis 4"),
@@ -144,6 +143,15 @@ MEANINGS: dict[str, tuple[Change, str]] = {
     "subgraph that calls itself": (call_itself, "a subgraph calls itself"),
     "subgraph that is not there": (call_nothing, "an operator calls a subgraph that does not exist"),
 }
+
+
+def test_sparse_weights_are_valid_but_not_for_tflm() -> None:
+    tree = load(small_models()[1])
+    tree.subgraphs[0].tensors[1].sparsity = schema.SparsityParametersT()
+    with pytest.raises(
+        TflmBuildError, match=r"^the tensor 'w' is sparse, which TFLM cannot read; convert the model with"
+    ):
+        check_flatbuffer(store(tree))
 
 
 @pytest.mark.parametrize("case", MEANINGS)

@@ -12,6 +12,7 @@ import pytest
 
 from support.hand_made import Model, Op, Tensor, flatbuffer
 from support.interpreters import HELLO_WORLD, Run, read_manifest
+from tflm_build.tasks import compare_layers
 
 
 @pytest.fixture
@@ -186,3 +187,28 @@ def test_calibration_needs_quantize(tflm_build: Run, tmp_path: Path) -> None:
     result = tflm_build("convert", *arguments, "--out-dir", tmp_path)
     assert result.returncode == 1
     assert "--calibration is what --quantize takes ranges from; got --quantize none" in result.stderr
+
+
+def test_few_vectors_at_a_time_tell_what_all_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large model's activations have no room for all vectors; which one is worst stays known."""
+    tensors = [Tensor("x", (1, 4), "float32"), Tensor("y", (1, 4), "float32")]
+    model = flatbuffer(Model("m", tensors, [Op("TANH", "", (0,), (1,))], (0,), (1,), 0))
+    inputs = [np.random.default_rng(5).uniform(-3, 3, (12, 1, 4)).astype("f")]
+    inputs[0][7] = 4
+    request = {"flatbuffer": model, "inputs": inputs}
+    followed = []
+
+    def compare(_: Any, arrays: Sequence[Any]) -> Any:
+        followed.append(len(arrays[0]))
+        rows = np.abs(arrays[0]).reshape(-1, 4).max(axis=1)
+        return [compare_layers._Row(1, float(rows.max()), int(rows.argmax()), float(rows.min()))]
+
+    monkeypatch.setattr(compare_layers, "_compare_some", compare)
+    whole = compare_layers.run(request)
+    monkeypatch.setattr(compare_layers, "_ROOM", 5 * 2 * 16)
+    parts = compare_layers.run(request)
+    assert followed == [12, 5, 5, 2]
+    assert whole["layers"][2] == 7
+    for one, other in zip(parts["layers"][:3], whole["layers"][:3], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert parts["layers"][3] == max(np.abs(inputs[0][at : at + 5]).max(axis=(1, 2)).min() for at in (0, 5, 10))

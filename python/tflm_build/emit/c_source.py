@@ -4,6 +4,7 @@
 from bisect import bisect_right
 from functools import cache
 from itertools import accumulate
+from math import isfinite, isnan
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def array_initializer(values: Array) -> str:
     """Spell the elements of an array, in rows indented by two."""
     flat = values.reshape(-1)
     if flat.dtype.kind == "f":
-        words = [float_literal(value) + ("f" if np.isfinite(value) else "") for value in flat]
+        words = [float_literal(value) + ("f" if isfinite(value) else "") for value in flat.tolist()]
     elif flat.dtype.kind == "b":
         words = ["1" if value else "0" for value in flat]
     else:
@@ -87,10 +88,10 @@ def float_literal(value: float) -> str:
 
     What is not finite becomes a macro of math.h, which takes no suffix.
     """
-    if not np.isfinite(value):
-        return "NAN" if np.isnan(value) else "INFINITY" if value > 0 else "(-INFINITY)"
+    if not isfinite(value):
+        return "NAN" if isnan(value) else "INFINITY" if value > 0 else "(-INFINITY)"
     text = f"{float(value):.9g}"
-    return text if any(sign in text for sign in ".e") else text + ".0"
+    return text if "." in text or "e" in text else text + ".0"
 
 
 def string_literal(text: str) -> str:

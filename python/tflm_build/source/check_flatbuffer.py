@@ -249,7 +249,9 @@ class _Tensor:
         kind = _TYPES.get(tensor.type, "").lower()
         who = f"the tensor '{(tensor.name or b'').decode('utf-8', 'replace')}'"
         _require(kind, f"{who} has the unknown type {tensor.type}")
-        _require(tensor.sparsity is None, f"{who} is sparse, which TFLM cannot read")
+        if tensor.sparsity is not None:
+            msg = f"{who} is sparse, which TFLM cannot read; convert the model with dense weights, without DENSIFY"
+            raise TflmBuildError(msg)
         allowed = len(shape) <= _MAX_RANK and min(shape, default=0) >= 0  # 0: an empty constant, as a scalar's shape is
         _require(allowed, f"{who} has the shape {shape}; allowed: up to {_MAX_RANK} sizes, none negative")
         _require(tensor.buffer < len(lengths), f"{who} names a buffer that does not exist")

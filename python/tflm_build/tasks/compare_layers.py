@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare each operator on TFLM with an independent reference on equal inputs: in a child process."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,7 @@ from tflm_build.model.fully_connected import read_fully_connected
 from tflm_build.model.graph import Operand, Operator
 from tflm_build.model.model import Model
 from tflm_build.model.reciprocal_root import read_reciprocal_root
+from tflm_build.model.state import find_state
 from tflm_build.model.svdf import read_svdf
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.stand_alone import activations, cut_apart
@@ -28,6 +30,9 @@ _OWN_KERNELS: Final = (read_fully_connected, read_reciprocal_root, read_svdf)
 
 _FEW: Final = 4
 """Vectors in which every layer is compared in memory of either pattern, where all have given the same answers."""
+
+_ROOM: Final = 1 << 28
+"""Bytes of activations that are kept at once; there are some copies of them."""
 
 _FAR: Final = float(np.finfo(np.float64).max)
 
@@ -62,13 +67,37 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """
     flatbuffer, inputs = request["flatbuffer"], request["inputs"]
     model = canonicalize(flatbuffer)
-    values = trace_ends(flatbuffer, inputs, PATTERNS[1])
-    # With the answers, all vectors were run in memory of either pattern: few then tell for each layer.
-    count = _FEW if _answers_are(model, values, request.get("answers", ())) else len(inputs[0])
-    other = trace_ends(flatbuffer, [array[:count] for array in inputs], PATTERNS[0])
-    refuse_stale(flatbuffer, {place: array[:count] for place, array in values.items()}, other)
-    rows = _compare(model, values) if values else [_UNKNOWN] * len(model.graph.subgraphs[0].operators)
+    answers = request.get("answers", ())
+    count, step = len(inputs[0]), _at_once(model)
+    parts = []
+    for start in range(0, count, step):
+        some, given = ([array[start : start + step] for array in arrays] for arrays in (inputs, answers))
+        rows = _compare_some(model, some, given, max(0, _FEW - start))
+        parts.append([row._replace(vector=row.vector + start) for row in rows])
+    rows = [
+        max(rows, key=lambda row: row.difference)._replace(largest=max(row.largest for row in rows))
+        for rows in zip(*parts, strict=True)
+    ]
     return {"layers": list(np.array(rows, np.float64).reshape(-1, 4).T), **(run_on_any(flatbuffer, inputs) or {})}
+
+
+def _at_once(model: Model) -> int:
+    """Return how many vectors are followed at once: as many as have room; all, where one depends on those before."""
+    ends = activations(model.graph.subgraphs[0].operands)
+    return sys.maxsize if find_state(model.graph).kept else max(1, _ROOM // max(1, sum(end.bytes or 0 for end in ends)))
+
+
+def _compare_some(model: Model, inputs: Sequence[Array], answers: Sequence[Array], few: int) -> list[_Row]:
+    """Compare the operators on some vectors.
+
+    Where all have given the same answers, they were run in memory of either pattern: few then tell for each layer.
+    """
+    values = trace_ends(model.flatbuffer, inputs, PATTERNS[1])
+    count = few if _answers_are(model, values, answers) else len(inputs[0])
+    if count:
+        other = trace_ends(model.flatbuffer, [array[:count] for array in inputs], PATTERNS[0])
+        refuse_stale(model.flatbuffer, {place: array[:count] for place, array in values.items()}, other)
+    return _compare(model, values) if values else [_UNKNOWN] * len(model.graph.subgraphs[0].operators)
 
 
 def _answers_are(model: Model, values: Mapping[int, Array], answers: Sequence[Array]) -> bool:
