@@ -166,16 +166,16 @@ function(_tflm_build_add_model function name arguments)
   )
   set(manifest "${folder}/${name}.json")
   _tflm_build_compare_digests("${manifest}" "${inputs}")
-  set(files "")
+  set(emitted "")
   foreach(
     end
     IN
     ITEMS .h .c .tflite ${data} _golden.c _golden.h _golden.npz _ops.cc .arena
   )
-    list(APPEND files "${folder}/${name}${end}")
+    list(APPEND emitted "${folder}/${name}${end}")
   endforeach()
   if(DEFINED arg_REPORT)
-    list(APPEND files "${folder}/${name}.html")
+    list(APPEND emitted "${folder}/${name}.html")
   endif()
   set(source "")
   if(NOT arg_SRC MATCHES "[$]<")
@@ -192,15 +192,15 @@ function(_tflm_build_add_model function name arguments)
     ${options}
   )
   # The manifest comes first: the converter puts it in its place last, and the depfile names it.
-  set(outputs "${manifest}" ${files})
+  set(outputs "${manifest}" ${emitted})
   if(CMAKE_GENERATOR MATCHES "Ninja")
     # Where a command fails, Ninja prints all of its outputs, by two names each, before the message: the manifest stands
     # for the other files.
     set(outputs "${manifest}")
     _tflm_build_root(root)
     add_custom_command(
-      OUTPUT ${files}
-      COMMAND "${CMAKE_COMMAND}" "-DFILES=${files}" "-DCOMMAND=${command}" -P "${root}/cmake/private/Restore.cmake"
+      OUTPUT ${emitted}
+      COMMAND "${CMAKE_COMMAND}" "-DFILES=${emitted}" "-DCOMMAND=${command}" -P "${root}/cmake/private/Restore.cmake"
       DEPENDS "${manifest}"
       JOB_POOL tflm_build
       COMMENT "Finding all files of model ${name}"
@@ -217,7 +217,7 @@ function(_tflm_build_add_model function name arguments)
     VERBATIM
   )
   # The libraries below name the same outputs; waiting for this target keeps Make from running the command twice.
-  add_custom_target(${name}_generate DEPENDS "${manifest}" ${files})
+  add_custom_target(${name}_generate DEPENDS "${manifest}" ${emitted})
 
   _tflm_build_add_model_library(${name} "${name}" "${folder}" "${data}" ${backend})
   _tflm_build_only_one(${name} "${symbol}" "${arg_SRC}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Add the runtime that generated code and applications call.
+# Add the runtime that emitted code and applications call.
 
 # Stop if the project has no C.
 function(_tflm_build_check_languages)

@@ -39,7 +39,8 @@ TEXTS = [
     *sorted((ROOT / "examples").rglob("README.md")),
     *sorted((ROOT / "runtime" / "include").rglob("*.h")),
     *(ROOT / "python" / "tflm_build" / name for name in ("cli.py", "export_commands.py", "options.py")),
-    *sorted((ROOT / "python" / "tflm_build" / "report" / "templates").iterdir()),
+    *sorted((ROOT / "python" / "tflm_build").glob("*/templates/*")),
+    *sorted((ROOT / "cmake" / "private").iterdir()),
 ]
 
 
