@@ -198,7 +198,7 @@ def test_few_vectors_at_a_time_tell_what_all_do(monkeypatch: pytest.MonkeyPatch)
     request = {"flatbuffer": model, "inputs": inputs}
     followed = []
 
-    def compare(_: Any, arrays: Sequence[Any]) -> Any:
+    def compare(_: Any, arrays: Sequence[Any], _answers: Any, _few: int) -> Any:
         followed.append(len(arrays[0]))
         rows = np.abs(arrays[0]).reshape(-1, 4).max(axis=1)
         return [compare_layers._Row(1, float(rows.max()), int(rows.argmax()), float(rows.min()))]
