@@ -172,7 +172,8 @@ class _Graph:
         source = self.tensors[value]
         wide = ["LEAKY_RELU", "TANH", "LOGISTIC"]
         code = str(self.random.choice(wide if self.dtype == "int16" else [*wide, "LEAKY_RELU", "PRELU", "HARD_SWISH"]))
-        inputs, settings = (value,), {"alpha": float(self.random.choice([0.1, 0.7, 1.5]))}
+        inputs: tuple[int, ...] = (value,)
+        settings = {"alpha": float(self.random.choice([0.1, 0.7, 1.5]))}
         scale, zero = {"TANH": (1 / (self.limit + 1), 0), "LOGISTIC": (1 / 256, -128)}.get(code, (0.0, 0))
         if self.dtype == "int16" and scale:
             scale, zero = 1 / 32768, 0
