@@ -83,8 +83,8 @@ def _left_in_float(graph: Graph) -> Iterable[str]:
         for operator in operators
         if operator.op.isupper()  # no custom op
         and operator.op not in {"DEQUANTIZE", "QUANTIZE"}
-        and {operand.type for operand in operator.reads[:1]} == {operand.type for operand in operator.outputs}
-        and operator.outputs[0].type == "float32"
+        and {operand.type for operand in operator.reads[:1]} == {"float32"}
+        and {operand.type for operand in operator.outputs} == {"float32"}
     ]
     if left and graph.quantization != "none":
         yield (
