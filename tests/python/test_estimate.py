@@ -143,7 +143,7 @@ def test_quantities(text: str, unit: str, value: float) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_quantity(text: str, unit: str) -> None:
-    with pytest.raises(TflmBuildError, match=r"^X got '.*'; allowed: a positive number with .*; such as 1$"):
+    with pytest.raises(TflmBuildError, match=r"^`X` got '.*'; allowed: a positive number with .*; such as 1$"):
         read_quantity("X", text, unit, "1")
 
 
