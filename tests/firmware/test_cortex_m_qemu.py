@@ -147,7 +147,7 @@ def test_it_prints_what_the_manifest_has(project: Project, model: str) -> None:
 def test_the_readme_shows_what_it_prints(project: Project) -> None:
     _, lines = emulate(project, project.build / "firmware.elf")
     readme = (project.source / "README.md").read_text()
-    shown = readme.split("```\n\n```\n")[1].split("```")[0].splitlines()
+    shown = readme.split("prints:\n\n```\n")[1].split("```")[0].splitlines()
     without_addresses = [[re.sub(" at 0x[0-9a-f]{8}", "", line) for line in each] for each in (lines, shown)]
     assert without_addresses[0] == without_addresses[1]
 
