@@ -28,6 +28,11 @@ def check(*command: str | Path, text: str = "") -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def including(*files: Path) -> str:
+    """Put files into one: reading TFLM's headers takes nearly all of a compiler's time."""
+    return "".join(f'#include "{file}"\n' for file in files)
+
+
 @pytest.mark.parametrize("standard", [*C, *CXX])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_no_compiler_has_anything_to_say(compiler: str, standard: str, hello_world: Path, cnn: Path) -> None:
@@ -43,11 +48,11 @@ def test_no_compiler_has_anything_to_say(compiler: str, standard: str, hello_wor
     flags = [compiler, f"-std={standard}", *OF_CXX, *known, INCLUDE, "-x", "c++"]
     check(*flags, *emitted)
     headers = [path for folder in (*folders, RUNTIME / "include") for path in sorted(folder.rglob("*.h"))]
-    headers.append(RUNTIME / "src" / "backend.h")
-    check(*flags, "-", text="".join(f'#include "{header}"\n' for header in headers))
+    check(*flags, "-", text=including(*headers, RUNTIME / "src" / "backend.h"))
     if standard in {"c++17", "c++20"}:
         tflm: list[str | Path] = ["-isystem", HEADERS, "-isystem", GEMMLOWP, RENAMED, "-DTFLM_BUILD_PER_CHANNEL"]
-        check(*flags, *tflm, hello_world / "hello_world_ops.cc", cnn / "cnn_ops.cc", NATIVE)
+        check(*flags, *tflm, hello_world / "hello_world_ops.cc")
+        check(*flags, *tflm, "-", text=including(cnn / "cnn_ops.cc", NATIVE))
 
 
 def sections(folder: Path, *command: str | Path) -> dict[str, tuple[bytes, int]]:
