@@ -189,8 +189,9 @@ def test_calibration_needs_quantize(tflm_build: Run, tmp_path: Path) -> None:
     assert "--calibration is what --quantize takes ranges from; got --quantize none" in result.stderr
 
 
-def test_few_vectors_at_a_time_tell_what_all_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_vectors_at_a_time_tell_what_all_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A large model's activations have no room for all vectors; which one is worst stays known."""
+    monkeypatch.chdir(tmp_path)  # a task writes into the folder that it has
     tensors = [Tensor("x", (1, 4), "float32"), Tensor("y", (1, 4), "float32")]
     model = flatbuffer(Model("m", tensors, [Op("TANH", "", (0,), (1,))], (0,), (1,), 0))
     inputs = [np.random.default_rng(5).uniform(-3, 3, (12, 1, 4)).astype("f")]
