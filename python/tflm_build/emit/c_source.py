@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spell values as C99 that is also C++11."""
 
-from bisect import bisect_right
 from functools import cache
-from itertools import accumulate
 from math import isfinite, isnan
 
 import numpy as np
@@ -62,14 +60,13 @@ def array_initializer(values: Array) -> str:
         words = ["1" if value else "0" for value in flat]
     else:
         words = _integer_literals(flat)
-    ends = list(accumulate(len(word) + 2 for word in words))  # of the words, each with what parts it from the next
-    rows, start = [], 0
-    while start < len(words):
-        before = ends[start - 1] if start else 0
-        end = max(start + 1, bisect_right(ends, before + _WIDTH))
-        rows.append("  " + ", ".join(words[start:end]))
-        start = end
-    return ",\n".join(rows)
+    rows, row = [], "  "
+    for word in words:
+        if len(row) + len(word) > _WIDTH:
+            rows.append(row.rstrip())
+            row = "  "
+        row += word + ", "
+    return "\n".join([*rows, row.rstrip().rstrip(",")])
 
 
 def _integer_literals(flat: Array) -> list[str]:
