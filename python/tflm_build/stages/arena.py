@@ -171,8 +171,10 @@ def _most(model: Model, target: Target, names: Sequence[str]) -> tuple[str, Comp
 def _need(options: Options, model: Model, measured: Measurement, sizes: Mapping[str, tuple[int, int]]) -> Need:
     """Return what the target needs, as computed; what the host needs where it is that, or has an op unknown."""
     target, names = _target(options, sizes)
+    if target.name == HOST_TARGET:
+        return _need_here(model, measured, sizes)
     kernels, arena = _most(model, target, names)
-    if target.name == HOST_TARGET or arena.bytes is None:
+    if arena.bytes is None:
         return _need_here(model, measured, sizes)
     basis = "bound" if target.name == ANY_TARGET or kernels != REFERENCE else "computed"
     note = f"computed for {target.name} with {kernels} kernels"
