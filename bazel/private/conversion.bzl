@@ -8,6 +8,7 @@ They differ where an input is made by another rule, or chosen by a configuration
 
 load("//bazel/private:attributes.bzl", "CONVERSION_ATTRIBUTES", "OPTIONS")
 load("//bazel/private:inputs.bzl", "option_input", "stage")
+load("//bazel/private:target.bzl", "may_have")
 
 # What the private target's name ends with.
 CONVERSION = ".conversion"
@@ -36,11 +37,6 @@ _ENDS = {
     "ops": "_ops.cc",
     "tflite": ".tflite",
 }
-
-def _may_have(kernels, target):
-    """Say whether a processor that was found may have these kernels; others are for platforms that a model has besides."""
-    families = {"cmsis-nn": ["any", "cor"], "esp-nn": ["any", "esp"]}
-    return kernels not in families or target[:3] in families[kernels]
 
 def request_conversion(ctx, toolchain, name, embed, found = {}, probe = []):
     """Say what is asked of the converter.
@@ -71,7 +67,7 @@ def request_conversion(ctx, toolchain, name, embed, found = {}, probe = []):
             staged += given.staged
     for option, unset in OPTIONS.items():
         value = embed if option == "embed" else getattr(ctx.attr, option)
-        if option == "kernels" and ctx.attr.target == "auto" and not _may_have(value, found.get("target", "host")):
+        if option == "kernels" and ctx.attr.target == "auto" and not may_have(value, found.get("target", "host")):
             value = unset
         if value == unset and option in found:
             value = found[option]

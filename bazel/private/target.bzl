@@ -24,6 +24,9 @@ CORES = [
     "riscv32",
 ]
 
+# The library of optimized kernels for a family of processors, by what their names begin with.
+_LIBRARIES = {"cor": "cmsis-nn", "esp": "esp-nn"}
+
 # It has the options that name a processor, but no modules, which layering_check asks of what compiles C.
 _ASSEMBLE = "preprocess-assemble"
 
@@ -64,6 +67,18 @@ def find_target(ctx, cc_toolchain, features):
         return "riscv32"
     return "host" if [each for each in ctx.attr._wide if _has(ctx, each)] else "any32"
 
+def may_have(kernels, target):
+    """Say whether a processor that was found may have kernels; others are for platforms that a model has besides.
+
+    Args:
+        kernels: a value of the attribute `kernels`.
+        target: a value of the attribute `target`.
+
+    Returns:
+        Whether it may.
+    """
+    return kernels not in _LIBRARIES.values() or target.startswith("any") or _LIBRARIES.get(target[:3]) == kernels
+
 def find_kernels(ctx, target):
     """Say which kernels the TFLM that is linked has for a target, by the names of its headers and libraries.
 
@@ -74,7 +89,7 @@ def find_kernels(ctx, target):
     Returns:
         A value of the attribute `kernels`; auto where the names do not tell.
     """
-    library = {"cor": "cmsis-nn", "esp": "esp-nn"}.get(target[:3])
+    library = _LIBRARIES.get(target[:3])
     if library and CcInfo in ctx.attr._tflm:
         tflm = ctx.attr._tflm[CcInfo]
         files = tflm.compilation_context.headers.to_list()
