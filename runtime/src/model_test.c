@@ -4,9 +4,9 @@
  *
  * An output must equal what TensorFlow Lite for Microcontrollers answered when the model was built, and when each of
  * its layers was compared with a reference, or, where it was not there, what these references answered; float32 must
- * lie within a tolerance, for compilers may round elsewhere. The
- * arena is filled before the model is opened: on a device it holds what others left there. The vectors of a model with
- * state are a sequence, which is run from its start again after tflm_reset().
+ * lie within a tolerance, for compilers may round elsewhere. The arena is filled before the model is opened: on a
+ * device it holds what others left there. The vectors of a model with state are a sequence, which is run from its start
+ * again after tflm_reset().
  */
 #include <math.h>
 #include <stdbool.h>
