@@ -19,9 +19,9 @@ from tflm_build.model.ops import check_ops
 from tflm_build.model.state import find_state
 from tflm_build.model.structure import account
 from tflm_build.model.weights import weight_distributions
+from tflm_build.model.workload import model_macs
 from tflm_build.options import Options
 from tflm_build.progress import Progress
-from tflm_build.report.model_page import model_page
 from tflm_build.source.read import FUNCTION, Source, read_source
 from tflm_build.source.read_probe import read_probe
 from tflm_build.source.read_samples import data_files, read_samples
@@ -103,7 +103,8 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, probe
     state = find_state(converted.model.graph)
 
     progress.stage("measuring the arena")
-    golden = golden_inputs(converted.model.graph.inputs, converted.samples, sequence=state.kept)
+    macs = model_macs(converted.model.graph)
+    golden = golden_inputs(converted.model.graph.inputs, converted.samples, sequence=state.kept, macs=macs)
     shrunk = shrink(options, converted.model, golden)
     if options.weight_type != "int8":
         progress.stage("fitting weights of 4 bits")
@@ -156,6 +157,8 @@ def _build(options: Options, out_dir: Path, progress: Progress, emit: str, probe
     content = manifest(options, source, data, converted, shipment, versions, sources)
     files: dict[str, bytes | Path] = {**sources, main: content}
     if options.report or emit == "report":
+        from tflm_build.report.model_page import model_page  # takes long, and most builds ask for no page
+
         files[f"{options.name}.html"] = model_page(json.loads(content))
     inputs = [
         *source.files,

@@ -105,6 +105,9 @@ def convert(
         options = read_options(values)
         if check:
             return
+        from tflm_build.child.run import load_early
+
+        load_early()
         from tflm_build.build import build, count_stages
         from tflm_build.progress import show_progress
 

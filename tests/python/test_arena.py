@@ -169,7 +169,7 @@ def test_what_is_computed_wrongly_is_measured(monkeypatch: pytest.MonkeyPatch, w
     monkeypatch.setattr(measure_stage, "compute_arena", lambda _model, _layout: claimed)
     measured = measure(model, golden)
     assert measured.smallest_arena == right.smallest_arena
-    assert measured.answers[0].tobytes() == right.answers[0].tobytes()
+    assert measured.outputs[0].tobytes() == right.outputs[0].tobytes()
     assert measured.disagrees
     assert measured.basis == f"measured on the host, where {claimed.bytes:,} B were computed"
 

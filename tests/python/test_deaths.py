@@ -114,12 +114,13 @@ def test_a_model_that_gives_no_answer_is_tried_once(monkeypatch: pytest.MonkeyPa
 
     seconds = []
 
-    def attempt(_: object, most: int) -> None:
+    def attempt(_: object, inputs: list[np.ndarray[Any, Any]], most: int, *, in_order: bool) -> None:
+        assert (len(inputs[0]), in_order) == (1, True)
         seconds.append(most)
         Path("attempt.log").write_text("the interpreter gave no answer in time and was ended")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run_tflm, "attempt", attempt)
+    monkeypatch.setattr(run_tflm, "attempt_vectors", attempt)
     with pytest.raises(TflmBuildError, match="the interpreter gave no answer in time"):
         run_tflm.run({"flatbuffer": b"", "inputs": [np.zeros((50, 1))], "output_count": 1})
     assert seconds == [20]

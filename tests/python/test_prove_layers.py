@@ -157,7 +157,8 @@ def test_a_layer_without_a_reference_is_named(convert: Any, tmp_path: Path) -> N
     assert result.returncode == 0, result.stderr
     assert "not compared: scaled; the whole does not run on LiteRT in 19 vectors" in result.stdout
     proof = read_manifest(tmp_path / "out")["proof"]
-    assert proof == {"difference": [], "layers": [{"difference": None, "reference": None, "tolerance": 0}]}
+    layers = [{"difference": None, "reference": None, "tolerance": 0}]
+    assert proof == {"vectors": 19, "difference": [], "layers": layers}
 
 
 def test_a_dense_layer_over_a_constant(convert: Any, tmp_path: Path) -> None:
@@ -202,13 +203,14 @@ def test_few_vectors_at_a_time_tell_what_all_do(monkeypatch: pytest.MonkeyPatch,
     def compare(_: Any, arrays: Sequence[Any], _answers: Any, _few: int) -> Any:
         followed.append(len(arrays[0]))
         rows = np.abs(arrays[0]).reshape(-1, 4).max(axis=1)
-        return [compare_layers._Row(1, float(rows.max()), int(rows.argmax()), float(rows.min()))]
+        return [compare_layers._Row(1, float(rows.max()), int(rows.argmax()), float(rows.min()))], [arrays[0]]
 
     monkeypatch.setattr(compare_layers, "_compare_some", compare)
     whole = compare_layers.run(request)
     monkeypatch.setattr(compare_layers, "_ROOM", 5 * 2 * 16)
     parts = compare_layers.run(request)
     assert followed == [12, 5, 5, 2]
+    np.testing.assert_array_equal(parts["outputs"][0], inputs[0])
     assert whole["layers"][2] == 7
     for one, other in zip(parts["layers"][:3], whole["layers"][:3], strict=True):
         np.testing.assert_array_equal(one, other)

@@ -47,7 +47,7 @@ def test_a_sequence_keeps_its_order_and_has_nothing_between_samples() -> None:
     data = Bound((np.arange(40, dtype=np.float32).reshape(40, 1),), None, ())
 
     def chosen(*given: Bound | None, in_order: bool) -> list[int]:
-        bound = choose(*given, in_order=in_order)
+        bound = choose(*given, macs=1, in_order=in_order)
         return bound.arrays[0].ravel().astype(int).tolist() if bound else []
 
     assert chosen(data, None, in_order=True) == list(range(40))

@@ -65,7 +65,7 @@ def attempt_to_fill(_: dict[str, Any]) -> dict[str, Any]:
     """Let an attempt answer what there is no room for."""
     from tflm_build.tasks.attempt import attempt
 
-    Path("attempt.npz").symlink_to("/dev/full")
+    Path("attempt.0.npz").symlink_to("/dev/full")
     return {"answer": attempt(lambda: {"x": 1}, 5)}
 
 

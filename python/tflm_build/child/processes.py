@@ -66,6 +66,11 @@ class Forks:
         self._started_by: tuple[int, Mapping[str, str]] = (0, {})
         atexit.register(self._close)
 
+    def start(self) -> None:
+        """Start the process before the first task needs it, and do not wait until it has loaded the modules."""
+        with self._lock:
+            self._ready({})
+
     def run(self, task: Task, folder: Path) -> int | None:
         """Run the task of a folder in a fork; return its exit status, None if it had to be ended."""
         request = json.dumps([task.module, task.gigabytes, task.seconds, str(folder)])

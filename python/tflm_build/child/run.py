@@ -17,7 +17,7 @@ from tflm_build.child.table import ALL, Task
 from tflm_build.errors import TflmBuildError
 from tflm_build.own_folder import own_folder
 
-__all__ = ["keep_loaded", "run_in_child"]
+__all__ = ["keep_loaded", "load_early", "run_in_child"]
 
 _LOG_TAIL: Final = 300  # characters of a child's last words that an error quotes
 
@@ -60,6 +60,13 @@ def _check_room(code: int | None) -> None:
     """Raise what a child met that had no room for a file."""
     if code == FULL:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def load_early() -> None:
+    """Let the interpreters be loaded while this process does other work, where tasks will be forked."""
+    if CAN_FORK:
+        with contextlib.suppress(OSError):  # the first task will say it
+            _forks.start()
 
 
 def keep_loaded(task: Task, library: str) -> None:

@@ -114,6 +114,7 @@ def manifest(
             "tolerance": [_rounded(tolerance) for tolerance in proof.tolerance],
         },
         "proof": {
+            "vectors": proof.vectors,
             "difference": [_rounded(difference) for difference in proof.difference],
             "layers": [_layer_proof(layer) for layer in proof.layers],
         },

@@ -39,7 +39,7 @@ def summarize(shipment: Shipment, converted: Converted) -> str:
         "peak": ", ".join(f"{layer} {size:,} B" for layer, size in arranged.peak[:_SHOWN]),
         "data": _data(converted.calibration),
         "passes": _rewrites(converted),
-        "proof": f"{_layers(arranged, proof)}{_whole(proof)} in {shipment.golden.count} vectors{_accuracy(proof)}",
+        "proof": f"{_layers(arranged, proof)}{_whole(proof)} in {proof.vectors} vectors{_accuracy(proof)}",
         "ops": ", ".join(used.op for used in shipment.ops),
     }
     macs = sum(layer.macs for layer in shipment.work)

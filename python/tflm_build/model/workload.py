@@ -19,10 +19,10 @@ from typing import Any, Final
 import numpy as np
 
 from tflm_build.errors import TflmBuildError
-from tflm_build.model.graph import Operand, Operator
+from tflm_build.model.graph import Graph, Operand, Operator
 from tflm_build.model.types import TYPES
 
-__all__ = ["count_macs", "size_of"]
+__all__ = ["count_macs", "model_macs", "size_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,15 @@ def count_macs(operator: Operator, *, lacking: bool = False) -> int:
         msg = "no count of its work is known"
         raise node.error(msg, "replace the layer by ops that TFLM has")
     return macs(node)
+
+
+def model_macs(graph: Graph) -> int:
+    """Return the multiply-accumulates of a model's operators, each run once: how much work it is to run it.
+
+    Raises:
+        TflmBuildError: an operator has tensors that its work cannot be computed from.
+    """
+    return sum(count_macs(operator, lacking=True) for operator in graph.operators)
 
 
 def size_of(operator: Operator, tensor: Operand) -> int:

@@ -14,14 +14,14 @@ from tflm_build.arrays import Array
 from tflm_build.model.graph import Operator
 from tflm_build.model.model import Model
 from tflm_build.model.values import CHANNELS, Shrinkage, ShrinkStep, ShrunkLayer
-from tflm_build.model.workload import count_macs
+from tflm_build.model.workload import count_macs, model_macs
 from tflm_build.passes.channels import remove_channels
 from tflm_build.passes.intervals import Analysis, Interval, analyse
 from tflm_build.passes.kernels import cut_taps, fuse_padding
 from tflm_build.passes.memory_plan import blocks_of, greedy_head, lower_bound
 from tflm_build.passes.unread import drop_unread
 
-__all__ = ["RECORDS", "STEPS", "Shrinking", "describe_shrinking", "model_macs", "shrink_model"]
+__all__ = ["RECORDS", "STEPS", "Shrinking", "describe_shrinking", "shrink_model"]
 
 _UNITS: Final = (1, 2, 4, 8)
 """Channels are removed in multiples of each of these, and the smallest model is taken."""
@@ -95,7 +95,7 @@ def describe_shrinking(before: Model, shrunk: Shrinking) -> Shrinkage:
             )
     return Shrinkage(
         bytes=(len(before.flatbuffer), len(shrunk.model.flatbuffer)),
-        macs=(model_macs(before), model_macs(shrunk.model)),
+        macs=(model_macs(before.graph), model_macs(shrunk.model.graph)),
         steps=shrunk.steps,
         layers=tuple(layers),
     )
@@ -106,16 +106,11 @@ def _constants(operator: Operator) -> int:
     return sum(len(operand.data) for operand in operator.reads if operand.constant)
 
 
-def model_macs(model: Model) -> int:
-    """Return the multiply-accumulates of a run."""
-    return sum(count_macs(operator, lacking=True) for operator in model.graph.operators)
-
-
 def _costs(model: Model) -> tuple[int, ...]:
     """Return bytes of flash, multiply-accumulates, and the activations' bytes where these can be planned."""
     blocks = blocks_of(model)
     memory = () if blocks is None else (greedy_head(blocks), lower_bound(blocks))
-    return (len(model.flatbuffer), model_macs(model), *memory)
+    return (len(model.flatbuffer), model_macs(model.graph), *memory)
 
 
 def _unread(shrunk: Shrinking) -> Iterator[Shrinking]:

@@ -16,8 +16,12 @@ __all__ = ["GOLDEN_COUNT", "Bound", "InputSpec", "Samples", "bind", "choose", "c
 GOLDEN_COUNT: Final = 16
 """Golden vectors that are taken from the data, or drawn at random where there is none."""
 
-_EVALUATED: Final = 1000
-"""Samples of test data that accuracy is worked out on; more would make a build slow."""
+_EVALUATED: Final = (100, 1000)
+"""The fewest and the most samples of test data that accuracy is worked out on; more would make a build slow."""
+
+_EFFORT: Final = 10_000_000_000
+"""Multiply-accumulates that these samples may take beyond the fewest, some 15 s of a processor on TFLM: counted, so
+that every machine works with the same ones."""
 
 _FITTED: Final = 256
 """Samples of calibration data that weights of 4 bits are fitted to."""
@@ -140,11 +144,17 @@ def bind(samples: Samples, inputs: Sequence[InputSpec]) -> Bound:
     return Bound(bound, labels, tuple(notes))
 
 
-def choose(test_data: Bound | None, calibration: Bound | None, *, in_order: bool = False) -> Bound | None:
+def choose(test_data: Bound | None, calibration: Bound | None, *, macs: int, in_order: bool = False) -> Bound | None:
     """Choose the samples that both models answer: test data up to a limit, else calibration data, few without labels.
 
-    The choice is numpy's frozen generator's; `in_order`, for a model with state, the first ones. The first GOLDEN_COUNT
-    of them become golden vectors.
+    The choice is numpy's frozen generator's; `in_order`, for a model with state, the first ones. The first of them, up
+    to GOLDEN_COUNT, become golden vectors.
+
+    Args:
+        test_data: what the option gave, if it did.
+        calibration: likewise.
+        macs: multiply-accumulates of one run: a large model answers fewer.
+        in_order: the model keeps state.
 
     Returns:
         The chosen samples; None where there is no data.
@@ -152,7 +162,9 @@ def choose(test_data: Bound | None, calibration: Bound | None, *, in_order: bool
     data = test_data or calibration
     if data is None:
         return None
-    count = GOLDEN_COUNT if test_data is None and data.labels is None else _EVALUATED
+    fewest, most = _EVALUATED
+    evaluated = max(fewest, min(most, _EFFORT // max(1, macs)))
+    count = GOLDEN_COUNT if test_data is None and data.labels is None else evaluated
     return _draw(data, count, in_order=in_order)
 
 

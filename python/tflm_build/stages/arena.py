@@ -118,7 +118,7 @@ def plan_arena(
     if candidate is not None:
         measured = measure(candidate, golden)
         wanted = _need(options, candidate, measured, sizes)
-        if wanted.smallest < before.smallest and same_answers(measured.answers, unplanned.answers):
+        if wanted.smallest < before.smallest and same_answers(measured.outputs, unplanned.outputs):
             model, best, need, planned = candidate, measured, wanted, True
     return PlannedModel(
         model=model,

@@ -14,6 +14,7 @@ from tflm_build.model.graph import Graph
 from tflm_build.model.model import Model
 from tflm_build.model.ops import check_ops
 from tflm_build.model.state import find_state
+from tflm_build.model.workload import model_macs
 from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.check_flatbuffer import check_flatbuffer
@@ -182,7 +183,7 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     model, graph = held.model, held.model.graph
     bound = {option: None if samples is None else bind(samples, graph.inputs) for option, samples in data.items()}
     calibration, in_order = bound["CALIBRATION"], find_state(graph).kept
-    chosen = choose(bound["TEST_DATA"], calibration, in_order=in_order)
+    chosen = choose(bound["TEST_DATA"], calibration, macs=model_macs(graph), in_order=in_order)
     found = graph.quantization
     facts: dict[str, Any] = {
         "samples": None if chosen is None else chosen.arrays,
@@ -213,7 +214,8 @@ def _from_flatbuffer(options: Options, flatbuffer: bytes, data: Mapping[str, Sam
     }
     answer = run_in_child(QUANTIZE, request)
     check_flatbuffer(answer["flatbuffer"])
-    float_model = run_in_child(RUN_LITERT, {"flatbuffer": answer["float_flatbuffer"], "inputs": facts["samples"]})
+    given = {"flatbuffer": answer["float_flatbuffer"], "inputs": facts["samples"], "in_order": in_order}
+    float_model = run_in_child(RUN_LITERT, given)
     quantized = answer["flatbuffer"]
     shipped = canonicalize(quantized, keep_names=options.keep_names, inputs=model.inputs, outputs=model.outputs)
     return Converted(

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,13 @@ from tflm_build.model.values import Tensor
 from tflm_build.source.samples import GOLDEN_COUNT
 
 __all__ = ["GoldenInputs", "dequantize", "golden_inputs", "quantize"]
+
+_EFFORT: Final = 250_000_000
+"""Multiply-accumulates that the samples among the golden vectors may take, a third of a second on TFLM: counted, so
+that every machine has the same vectors. A chip that runs them takes longer by far, and has to hold them."""
+
+_FEWEST: Final = 4
+"""Samples that a model of any size has."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +41,30 @@ class GoldenInputs:
         return len(self.arrays[0])
 
 
-def golden_inputs(inputs: Sequence[Tensor], samples: Sequence[Array] | None, *, sequence: bool = False) -> GoldenInputs:
+def golden_inputs(
+    inputs: Sequence[Tensor], samples: Sequence[Array] | None, *, sequence: bool = False, macs: int = 0
+) -> GoldenInputs:
     """Quantize the first samples, and add vectors of nothing but the smallest, the largest and the zero element.
 
     Args:
         inputs: the model's inputs.
         samples: per input an array (samples, *shape) of real numbers, or of the tensor's own integers; None: random.
         sequence: the model keeps state, so that an answer depends on the vectors before: nothing goes between samples.
+        macs: multiply-accumulates of one run: a large model has fewer vectors.
     """
+    count = min(GOLDEN_COUNT, max(_FEWEST, _EFFORT // max(1, macs)))
     generator = np.random.RandomState(0)
     golden, further = [], []
     for index, tensor in enumerate(inputs):
         if samples is None:
-            elements = _random(tensor, generator)
+            elements = _random(tensor, count, generator)
         else:
             elements = quantize(samples[index], tensor).reshape(-1, *tensor.shape)
         ends = [np.full((1, *tensor.shape), value, tensor.dtype) for value in _ends(tensor)]
         ends = [] if sequence and samples is not None else ends
-        golden.append(np.concatenate([elements[:GOLDEN_COUNT], *ends]))
-        further.append(elements[GOLDEN_COUNT:])
-    from_data = 0 if samples is None else min(len(samples[0]), GOLDEN_COUNT)
+        golden.append(np.concatenate([elements[:count], *ends]))
+        further.append(elements[count:])
+    from_data = 0 if samples is None else min(len(samples[0]), count)
     return GoldenInputs(tuple(golden), from_data, tuple(further))
 
 
@@ -77,9 +89,9 @@ def dequantize(elements: Array, tensor: Tensor) -> Array:
     return (np.float32(tensor.scale) * (elements.astype(np.int32) - tensor.zero_point)).astype(np.float32)
 
 
-def _random(tensor: Tensor, generator: np.random.RandomState) -> Array:
+def _random(tensor: Tensor, count: int, generator: np.random.RandomState) -> Array:
     """Draw vectors: any element of an 8- or 16-bit type, [-1, 1) for float32, 0 or 1 for types that count or choose."""
-    shape = (GOLDEN_COUNT, *tensor.shape)
+    shape = (count, *tensor.shape)
     if tensor.type == "float32":
         return generator.uniform(-1, 1, shape).astype(np.float32)
     low, high = (0, 1) if tensor.type in {"int32", "int64", "bool"} else _limits(tensor)

@@ -12,6 +12,7 @@ from tflm_build.child.table import ANSWER, RUN_LITERT
 from tflm_build.model.fixed_point import scaling
 from tflm_build.model.graph import Operand
 from tflm_build.model.model import Model
+from tflm_build.model.state import find_state
 from tflm_build.model.values import Tensor
 from tflm_build.passes.before_softmax import open_softmax
 from tflm_build.stages.accuracy import work_out_accuracy
@@ -88,7 +89,12 @@ class Judge:
     def _answer(self, model: Model) -> tuple[list[Array], list[Array]]:
         """Return, as real numbers, what a model has before a final SOFTMAX, and what it answers."""
         opened = open_softmax(model)
-        request = {"flatbuffer": opened.flatbuffer, "inputs": self._inputs, "outputs": opened.count}
+        request = {
+            "flatbuffer": opened.flatbuffer,
+            "inputs": self._inputs,
+            "outputs": opened.count,
+            "in_order": find_state(model.graph).kept,
+        }
         with naming_layers(ANSWER, model, self._inputs):
             found = run_in_child(ANSWER, request)["outputs"]
         signals = [
@@ -106,7 +112,8 @@ class Judge:
             samples[place][: self.samples].astype(tensor.dtype).reshape(-1, *tensor.shape)
             for place, tensor in zip(order, model.graph.inputs, strict=True)
         ]
-        found = run_in_child(RUN_LITERT, {"flatbuffer": opened.flatbuffer, "inputs": inputs})["outputs"]
+        request = {"flatbuffer": opened.flatbuffer, "inputs": inputs, "in_order": find_state(model.graph).kept}
+        found = run_in_child(RUN_LITERT, request)["outputs"]
         return [found[place] for place in opened.places]
 
 

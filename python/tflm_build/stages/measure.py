@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from tflm_build.arena.layout import HOST
 from tflm_build.arena.replay import ComputedArena, compute_arena
 from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import RUN_TFLM
 from tflm_build.model.model import Model
+from tflm_build.model.state import find_state
 from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.golden import GoldenInputs
 
@@ -32,7 +31,6 @@ class Measurement:
         head: bytes of it that activations share.
         tail: bytes of it that are kept from allocation on.
         outputs: per output an array (vectors, *shape): the golden outputs.
-        further: per output an array (samples, *shape): what it answered to the further samples.
         versions: of the interpreter.
     """
 
@@ -41,13 +39,7 @@ class Measurement:
     head: int
     tail: int
     outputs: tuple[Array, ...]
-    further: tuple[Array, ...]
     versions: Mapping[str, str]
-
-    @property
-    def answers(self) -> tuple[Array, ...]:
-        """All that was answered."""
-        return (*self.outputs, *self.further)
 
     @property
     def on_tflm(self) -> bool:
@@ -86,11 +78,11 @@ def measure(model: Model, golden: GoldenInputs) -> Measurement:
     Raises:
         TflmBuildError: TFLM does not run the model; its own reason is quoted.
     """
-    inputs = tuple(np.concatenate(pair) for pair in zip(golden.arrays, golden.further, strict=True))
     computed = compute_arena(model, HOST)
     request = {
         "flatbuffer": model.flatbuffer,
-        "inputs": inputs,
+        "inputs": golden.arrays,
+        "in_order": find_state(model.graph).kept,
         "output_count": len(model.graph.outputs),
         "computed": computed.bytes or 0,
         "floor": computed.floor,
@@ -102,7 +94,6 @@ def measure(model: Model, golden: GoldenInputs) -> Measurement:
         computed=computed,
         head=answer["head"],
         tail=answer["tail"],
-        outputs=tuple(output[: golden.count] for output in answer["outputs"]),
-        further=tuple(output[golden.count :] for output in answer["outputs"]),
+        outputs=tuple(answer["outputs"]),
         versions=answer["versions"],
     )

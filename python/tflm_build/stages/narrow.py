@@ -13,10 +13,10 @@ from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Operator
 from tflm_build.model.model import Model
 from tflm_build.model.values import NarrowedLayer, Narrowing, NarrowStep
+from tflm_build.model.workload import model_macs
 from tflm_build.options import Options
 from tflm_build.passes.moments import count_taps
 from tflm_build.passes.narrow import Narrow, as_rows, narrow_model, narrowable, real_weights
-from tflm_build.passes.shrink import model_macs
 from tflm_build.stages.convert import Converted
 from tflm_build.stages.golden import GoldenInputs, quantize
 from tflm_build.stages.judge import Judge
@@ -98,7 +98,7 @@ def _judge(options: Options, converted: Converted, model: Model, golden: GoldenI
     """Return who judges, on as many samples as the model's size allows."""
     if converted.samples is None or (options.weight_type == "int8" and converted.float_outputs is None):
         lack("MIN_SQNR")
-    return Judge(converted, model, golden, max(1, _JUDGED // max(1, model_macs(model))))
+    return Judge(converted, model, golden, max(1, _JUDGED // max(1, model_macs(model.graph))))
 
 
 def _fit(converted: Converted, model: Model) -> Mapping[int, Narrow]:
@@ -115,7 +115,7 @@ def _fit(converted: Converted, model: Model) -> Mapping[int, Narrow]:
         quantize(array, tensor).reshape(-1, *tensor.shape)
         for array, tensor in zip(converted.fitted or (), model.graph.inputs, strict=True)
     ]
-    count = max(1, _EFFORT // (model_macs(model) + sum(map(_work, operators))))
+    count = max(1, _EFFORT // (model_macs(model.graph) + sum(map(_work, operators))))
     real = _float_weights(converted)
     request = {
         "flatbuffer": model.flatbuffer,

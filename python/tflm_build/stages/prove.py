@@ -9,9 +9,12 @@ import numpy as np
 
 from tflm_build.arrays import Array, distance
 from tflm_build.child.run import run_in_child
-from tflm_build.child.table import COMPARE_LAYERS, RUN_TFLM
+from tflm_build.child.table import ANSWER, COMPARE_LAYERS, RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.graph import Graph
+from tflm_build.model.model import Model
+from tflm_build.model.state import find_state
+from tflm_build.model.workload import model_macs
 from tflm_build.options import Options
 from tflm_build.stages.accuracy import Accuracy, work_out_accuracy
 from tflm_build.stages.arena import PlannedModel
@@ -31,12 +34,21 @@ _NEEDED: Final = {
 """What each tolerance applies to."""
 
 
+_EFFORT: Final = 250_000_000
+"""Multiply-accumulates that the golden vectors which layers are compared on may take, a third of a second on TFLM:
+counted, so that every machine compares the same ones. In a large model each has that many more elements."""
+
+_FEWEST: Final = 2
+"""Vectors that are compared of a model of any size."""
+
+
 @dataclass(frozen=True)
 class Proof:
     """How far the shipped model is from its references.
 
     Attributes:
         layers: of the main subgraph, in order.
+        vectors: the first of the golden vectors, on which layers and the whole model are compared.
         difference: per output: the largest difference of the whole model from LiteRT; in steps for integers and for
             real numbers that are dequantized integers, else in real numbers. Empty where LiteRT does not run the model.
         tolerance: per output: how far firmware may be from the golden outputs, in the element's unit: 0 for integers,
@@ -46,6 +58,7 @@ class Proof:
     """
 
     layers: tuple[LayerProof, ...]
+    vectors: int
     difference: tuple[float, ...]
     tolerance: tuple[float, ...]
     answers: tuple[Array, ...]
@@ -77,27 +90,44 @@ def prove(
         TflmBuildError: a tolerance is broken, or a layer reads memory that nobody wrote.
     """
     measured = arranged.measured
+    vectors = min(golden.count, max(_FEWEST, _EFFORT // max(1, model_macs(graph))))
+    inputs, answers = ([array[:vectors] for array in arrays] for arrays in (golden.arrays, measured.outputs))
     with naming_layers(RUN_TFLM, arranged.model, golden.arrays):
-        request = {
-            "flatbuffer": arranged.model.flatbuffer, "inputs": golden.arrays, "answers": measured.outputs
-        }  # fmt: skip
+        request = {"flatbuffer": arranged.model.flatbuffer, "inputs": inputs, "answers": answers}
         compared = run_in_child(COMPARE_LAYERS, request)
     layers = prove_layers(graph, compared["layers"], options.max_lsb or 0)
-    difference = _difference(options, graph, measured.outputs, compared.get("outputs"))
+    difference = _difference(options, graph, answers, compared.get("outputs"))
     tolerance = tuple(
         FLOAT_TOLERANCE * float(np.abs(np.where(np.isfinite(output), output, 0)).max(initial=1e-6))
         if output.dtype.kind == "f"
         else 0.0
         for output in measured.outputs
     )
-    answers = tuple(
-        np.concatenate([first[: golden.from_data], rest])
-        for first, rest in zip(measured.outputs, measured.further, strict=True)
-    )
-    _check_labels(converted.labels, answers)
-    accuracy = work_out_accuracy(graph.outputs, answers, converted.float_outputs, converted.labels)
+    samples = _answer_samples(arranged.model, golden, measured.outputs)
+    _check_labels(converted.labels, samples)
+    accuracy = work_out_accuracy(graph.outputs, samples, converted.float_outputs, converted.labels)
     _hold(options, accuracy, graph)
-    return Proof(layers, difference, tolerance, answers, accuracy)
+    return Proof(layers, vectors, difference, tolerance, samples, accuracy)
+
+
+def _answer_samples(model: Model, golden: GoldenInputs, outputs: Sequence[Array]) -> tuple[Array, ...]:
+    """Return per output an array (samples, *shape): what TFLM answers to all samples of the data."""
+    first = tuple(output[: golden.from_data] for output in outputs)
+    if not len(golden.further[0]):
+        return first
+    kept = find_state(model.graph).kept  # then an answer depends on the vectors before
+    pairs = zip(golden.arrays, golden.further, strict=True)
+    request = {
+        "flatbuffer": model.flatbuffer,
+        "inputs": [np.concatenate(pair) for pair in pairs] if kept else list(golden.further),
+        "outputs": len(outputs),
+        "in_order": kept,
+    }
+    with naming_layers(RUN_TFLM, model, golden.further):
+        rest = run_in_child(ANSWER, request)["outputs"]
+    return tuple(
+        np.concatenate([one, other[-len(golden.further[0]) :]]) for one, other in zip(first, rest, strict=True)
+    )
 
 
 def _difference(

@@ -15,6 +15,7 @@ from tflm_build.model.change import Change, Models
 from tflm_build.model.flatbuffer import copy_tree, store
 from tflm_build.model.model import Model
 from tflm_build.model.types import TYPES
+from tflm_build.model.workload import model_macs
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.rewrite import hold_weights, rewrite
 from tflm_build.stages.golden import golden_inputs
@@ -109,7 +110,7 @@ def prove_equal(before: Model, after: Model, samples: Sequence[Array] | None) ->
 
 def _whole(model: Model, samples: Sequence[Array] | None) -> list[Array]:
     """Return a few vectors for a whole model: the first sample, and the ends of the inputs' ranges."""
-    golden = golden_inputs(model.graph.inputs, samples)
+    golden = golden_inputs(model.graph.inputs, samples, macs=model_macs(model.graph))
     return [np.concatenate([array[:1], array[1 - _VECTORS :]]) for array in golden.arrays]
 
 

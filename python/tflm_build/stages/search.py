@@ -14,9 +14,9 @@ import numpy as np
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.model import Model
 from tflm_build.model.values import NarrowStep
+from tflm_build.model.workload import model_macs
 from tflm_build.options import Options
 from tflm_build.passes.narrow import Narrow, narrow_model
-from tflm_build.passes.shrink import model_macs
 from tflm_build.stages.arena import expect_arena
 from tflm_build.stages.judge import Judge, Verdict
 from tflm_build.stages.prove import lack
@@ -61,7 +61,7 @@ class Search:
     @property
     def most(self) -> int:
         """Samples that each model is judged on at most."""
-        return max(_FEWEST, _EFFORT // max(1, model_macs(self._model) * 3 * len(self._layers)))
+        return max(_FEWEST, _EFFORT // max(1, model_macs(self._model.graph) * 3 * len(self._layers)))
 
     def run(self, judge: Judge, part: Callable[[float], None]) -> tuple[int, ...]:
         """Search.

@@ -13,8 +13,9 @@ from tflm_build.child.table import COMPARE_SHRUNK, RUN_TFLM
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.model import Model
 from tflm_build.model.values import Shrinkage
+from tflm_build.model.workload import model_macs
 from tflm_build.options import Options
-from tflm_build.passes.shrink import RECORDS, Shrinking, describe_shrinking, model_macs, shrink_model
+from tflm_build.passes.shrink import RECORDS, Shrinking, describe_shrinking, shrink_model
 from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.drive import driving_inputs
 from tflm_build.stages.golden import GoldenInputs
@@ -80,7 +81,7 @@ def _inputs(model: Model, shrinking: Shrinking, golden: GoldenInputs) -> tuple[A
     tensors = model.graph.subgraphs[0].operands
     activations = sum(tensor.bytes or 0 for tensor in tensors if not tensor.constant)
     fewest, most = _VECTORS
-    count = max(fewest, min(most, macs // max(1, model_macs(model)), memory // max(1, activations)))
+    count = max(fewest, min(most, macs // max(1, model_macs(model.graph)), memory // max(1, activations)))
     others = driving_inputs(model.graph, count)
     return tuple(np.concatenate(pair) for pair in zip(golden.arrays, others, strict=True))
 

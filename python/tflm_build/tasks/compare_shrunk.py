@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tflm_build.arrays import Array, distance
+from tflm_build.passes.canonical import canonicalize
 from tflm_build.tasks.answer import run_on_tflm
 from tflm_build.tasks.trace_tflm import refuse_stale, trace_ends
 from tflm_build.used_memory import PATTERNS
@@ -49,7 +50,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 def _compare(request: dict[str, Any]) -> list[tuple[float, int, int]]:
     """Return a row for each pair of tensors; none where TFLM does not run both models while it keeps all tensors."""
-    before, after = (trace_ends(request[which], request["inputs"], PATTERNS[0]) for which in ("before", "after"))
+    models = [canonicalize(request[which]) for which in ("before", "after")]
+    before, after = (trace_ends(model, request["inputs"], PATTERNS[0]) for model in models)
     if not before or not after:
         return []
     rows = []
@@ -62,8 +64,8 @@ def _compare(request: dict[str, Any]) -> list[tuple[float, int, int]]:
         outside = int(((seen < low) | (seen > high)).sum()) if len(low) else 0
         rows.append((*_difference(seen[..., kept] if len(kept) else seen, after[other]), outside))
     if any(difference or outside for difference, _, outside in rows):  # the fault may be the model's
-        again = trace_ends(request["before"], request["inputs"], PATTERNS[1])
-        refuse_stale(request["before"], before, again)
+        again = trace_ends(models[0], request["inputs"], PATTERNS[1])
+        refuse_stale(models[0], before, again)
     return rows
 
 

@@ -14,6 +14,8 @@ from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError, first_line
 from tflm_build.model.change import Change
 from tflm_build.model.flatbuffer import load
+from tflm_build.model.workload import model_macs
+from tflm_build.passes.canonical import canonicalize
 from tflm_build.passes.rescale import rescale
 from tflm_build.passes.rewrite import spell_for_quantizer
 from tflm_build.passes.splice import Place, splice
@@ -91,7 +93,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     if calibration is not None and request["fit"]:
         fitted = choose_to_fit(calibration, in_order=in_order)
         answer["fitted"] = [fitted[place] for place in inputs]
-    chosen = choose(test_data, calibration, in_order=in_order)
+    macs = model_macs(canonicalize(converted.flatbuffer).graph)
+    chosen = choose(test_data, calibration, macs=macs, in_order=in_order)
     if chosen is not None:
         answer["samples"] = [chosen.arrays[place] for place in inputs]
         predicted = _predict(model, chosen.arrays)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
-from tflm_build.tasks.attempt import SECONDS, attempt, words
+from tflm_build.tasks.attempt import SECONDS, attempt_vectors, words
 
 __all__ = ["RESOLVERS", "follow_tensors", "reference_interpreter", "run", "run_on_any", "run_vectors"]
 
@@ -85,7 +85,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run a model on the first kernels of LiteRT that run it.
 
     Args:
-        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape); a model of none runs once.
+        request: `flatbuffer`; `inputs`: per input an array (vectors, *shape); a model of none runs once; `in_order`:
+            whether an answer depends on the vectors before, true where it is not said.
 
     Returns:
         `outputs`: per output an array (vectors, *shape).
@@ -93,23 +94,23 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         TflmBuildError: none does.
     """
-    answer = run_on_any(request["flatbuffer"], request["inputs"])
+    answer = run_on_any(request["flatbuffer"], request["inputs"], in_order=request.get("in_order", True))
     if answer is None:
         msg = f"LiteRT cannot run this model: {words()}"
         raise TflmBuildError(msg)
     return answer
 
 
-def run_on_any(flatbuffer: bytes, inputs: Sequence[Array]) -> dict[str, Any] | None:
+def run_on_any(flatbuffer: bytes, inputs: Sequence[Array], *, in_order: bool) -> dict[str, Any] | None:
     """Return what `run` returns; None where no kernels of LiteRT run the model."""
     for resolver in RESOLVERS:
-        work = partial(_run_here, flatbuffer, inputs, resolver)
-        answer = attempt(work, SECONDS * (len(inputs[0]) if inputs else 1))
+        work = partial(_run_here, flatbuffer, resolver)
+        answer = attempt_vectors(work, inputs, SECONDS, in_order=in_order)
         if answer is not None:
             return answer
     return None
 
 
-def _run_here(flatbuffer: bytes, inputs: Sequence[Array], resolver: str) -> dict[str, Any]:
+def _run_here(flatbuffer: bytes, resolver: str, inputs: Sequence[Array]) -> dict[str, Any]:
     """Run a model in this process."""
     return {"outputs": run_vectors(flatbuffer, inputs, resolver, None if inputs else 1)}

@@ -7,14 +7,15 @@ is smaller TFLM's allocations fail. Else, and where they show otherwise, it is b
 TFLM may kill its process on a damaged model or in an arena that is too small, so every attempt is a fork of the child.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from tflm_build.arrays import Array, same_answers
 from tflm_build.errors import TflmBuildError
-from tflm_build.tasks.attempt import SECONDS, attempt, end_after, words
+from tflm_build.passes.canonical import canonicalize
+from tflm_build.tasks.attempt import SECONDS, attempt_vectors, words
 from tflm_build.tasks.run_vectors import outputs_of, run_vectors_on_tflm
 from tflm_build.tasks.stand_in import tflm_runtime
 from tflm_build.tasks.trace_tflm import SIZES, lacks_memory, printed_allocations, refuse_stale, trace_ends
@@ -31,6 +32,7 @@ class _Model:
 
     flatbuffer: bytes
     output_count: int
+    in_order: bool
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -38,8 +40,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         request: `flatbuffer`; `inputs`: per input an array (vectors, *shape) in the tensor's type; `output_count`;
-            where the arena was computed, `computed` and `floor`: its bytes, and those of the smallest that TFLM may
-            accept.
+            `in_order`: whether an answer depends on the vectors before, true where it is not said; where the arena was
+            computed, `computed` and `floor`: its bytes, and those of the smallest that TFLM may accept.
 
     Returns:
         `arena`: bytes, the smallest that allocates, invokes and answers the same; `head` and `tail`: bytes of it that
@@ -51,7 +53,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         TflmBuildError: TFLM refuses the model, is killed by it, needs more than 256 MiB, or answers otherwise in an
             arena that held other data before.
     """
-    model = _Model(request["flatbuffer"], request["output_count"])
+    model = _Model(request["flatbuffer"], request["output_count"], request.get("in_order", True))
     found = _as_computed(model, request["inputs"], request.get("computed", 0), request.get("floor", 0))
     smallest, outputs, (head, tail) = found or _measured(model, request["inputs"])
     return {
@@ -127,7 +129,8 @@ def _roomy(model: _Model, inputs: Sequence[Array]) -> tuple[int, list[Array]]:
 
 def _refuse_stale(model: _Model, inputs: Sequence[Array]) -> None:
     """Name the operator that reads memory which nobody wrote, or say that there is one."""
-    refuse_stale(model.flatbuffer, *(trace_ends(model.flatbuffer, inputs, pattern) for pattern in PATTERNS))
+    opened = canonicalize(model.flatbuffer)
+    refuse_stale(opened, *(trace_ends(opened, inputs, pattern) for pattern in PATTERNS))
     msg = (
         "TFLM answers otherwise in an arena that held other data before; only an answer that the inputs alone decide "
         "is allowed; change the layers that read more than their inputs"
@@ -153,22 +156,16 @@ def _works(model: _Model, steps: int, inputs: Sequence[Array], expected: Sequenc
 
 
 def _attempt(model: _Model, arena: int, inputs: Sequence[Array], pattern: int) -> list[Array] | None:
-    """Allocate and invoke in a fork, in memory that is filled with a pattern; None when that fails or dies."""
-    answer = attempt(partial(_attempt_here, model, arena, inputs, pattern), SECONDS)
+    """Allocate and invoke in forks, in memory that is filled with a pattern; None when that fails or dies."""
+    work = partial(_attempt_here, model, arena, pattern)
+    answer = attempt_vectors(work, inputs, SECONDS, in_order=model.in_order)
     return None if answer is None else list(answer["outputs"])
 
 
-def _attempt_here(model: _Model, arena: int, inputs: Sequence[Array], pattern: int) -> dict[str, Any]:
+def _attempt_here(model: _Model, arena: int, pattern: int, inputs: Sequence[Array]) -> dict[str, Any]:
     """Allocate and invoke in this process."""
     fill_memory(pattern)
     interpreter = tflm_runtime().Interpreter.from_bytes(model.flatbuffer, arena_size=arena)
-    answers = run_vectors_on_tflm(interpreter, _timed(inputs), outputs_of(interpreter, model.output_count))
+    answers = run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), outputs_of(interpreter, model.output_count))
     interpreter.print_allocations()
     return {"outputs": answers}
-
-
-def _timed(inputs: Sequence[Array]) -> Iterator[tuple[Array, ...]]:
-    """Yield the vectors, each with its own time: a loop that its input bounds is found at the first."""
-    for vector in zip(*inputs, strict=True):
-        end_after(SECONDS)
-        yield vector

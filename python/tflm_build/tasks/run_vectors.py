@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tflm_build.arrays import Array
+from tflm_build.tasks.attempt import SECONDS, end_after
 
 __all__ = ["outputs_of", "run_vectors_on_tflm"]
 
@@ -14,7 +15,7 @@ __all__ = ["outputs_of", "run_vectors_on_tflm"]
 def run_vectors_on_tflm(
     interpreter: Any, vectors: Iterable[Sequence[Array]], read: Callable[[], list[Any]]
 ) -> list[Array]:
-    """Invoke a model for each vector.
+    """Invoke a model for each vector, which has its own time: a loop that its input bounds is found at the first.
 
     Args:
         interpreter: the `Interpreter` of the wheel.
@@ -26,6 +27,7 @@ def run_vectors_on_tflm(
     """
     kept = []
     for vector in vectors:
+        end_after(SECONDS)
         for index, value in enumerate(vector):
             interpreter.set_input(value, index)
         interpreter.invoke()

@@ -7,12 +7,15 @@ from copy import copy
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
+
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.flatbuffer import store
-from tflm_build.passes.canonical import canonicalize
+from tflm_build.model.model import Model
+from tflm_build.model.state import find_state
 from tflm_build.passes.stand_alone import activations
-from tflm_build.tasks.attempt import SECONDS, attempt, words
+from tflm_build.tasks.attempt import SECONDS, attempt_vectors, words
 from tflm_build.tasks.run_vectors import run_vectors_on_tflm
 from tflm_build.tasks.stand_in import tflm_runtime
 from tflm_build.used_memory import fill_memory
@@ -25,11 +28,11 @@ SIZES: Final = (1 << 24, 1 << 28)
 _LACK: Final = ("missing:", "Failed to allocate memory", "Failed to allocate temp", "Failed to allocate tail")
 
 
-def trace_ends(flatbuffer: bytes, inputs: Sequence[Array], pattern: int) -> dict[int, Array]:
+def trace_ends(model: Model, inputs: Sequence[Array], pattern: int) -> dict[int, Array]:
     """Run vectors one after another, and keep what operators of the main subgraph read and write in each run.
 
     Args:
-        flatbuffer: the model.
+        model: canonical.
         inputs: per input an array (vectors, *shape).
         pattern: the byte that memory is filled with.
 
@@ -37,7 +40,6 @@ def trace_ends(flatbuffer: bytes, inputs: Sequence[Array], pattern: int) -> dict
         By the tensor's place an array (vectors, *shape), of all that are neither constants nor state; empty where TFLM
         does not run the model while it keeps all tensors.
     """
-    model = canonicalize(flatbuffer)
     operators = model.graph.subgraphs[0].operators
     tree = copy(model.tree)
     tree.metadata = None  # a plan of the memory contradicts keeping all tensors
@@ -45,8 +47,8 @@ def trace_ends(flatbuffer: bytes, inputs: Sequence[Array], pattern: int) -> dict
     ends = (operand for operator in operators for operand in (*operator.reads, *operator.outputs))
     places = sorted({operand.place for operand in activations(ends)})
     for size in SIZES:
-        work = partial(_trace_here, unplanned, inputs, places, size, pattern)
-        traced = attempt(work, SECONDS * len(inputs[0]))
+        work = partial(_trace_here, unplanned, places, size, pattern)
+        traced = attempt_vectors(work, inputs, SECONDS, in_order=find_state(model.graph).kept)
         if traced is not None:
             return dict(zip(places, traced["tensors"], strict=True))
         if not lacks_memory():
@@ -67,7 +69,7 @@ def lacks_memory() -> bool:
 
 
 def _trace_here(
-    flatbuffer: bytes, inputs: Sequence[Array], tensors: Sequence[int], size: int, pattern: int
+    flatbuffer: bytes, tensors: Sequence[int], size: int, pattern: int, inputs: Sequence[Array]
 ) -> dict[str, Any]:
     """Trace in this process."""
     runtime = tflm_runtime()
@@ -81,24 +83,29 @@ def _trace_here(
     return {"tensors": run_vectors_on_tflm(interpreter, zip(*inputs, strict=True), read)}
 
 
-def refuse_stale(flatbuffer: bytes, one: Mapping[int, Array], other: Mapping[int, Array]) -> None:
+def refuse_stale(model: Model, one: Mapping[int, Array], other: Mapping[int, Array]) -> None:
     """Refuse a model of which an operator answers otherwise in memory that held other data before.
 
     Args:
-        flatbuffer: the model.
+        model: the model.
         one: what `trace_ends` returned with one pattern.
         other: the same with the other.
 
     Raises:
         TflmBuildError: the first such operator.
     """
-    for place, operator in enumerate(canonicalize(flatbuffer).graph.subgraphs[0].operators):
+    for place, operator in enumerate(model.graph.subgraphs[0].operators):
         for operand in activations(operator.outputs):
             index = operand.place
-            if index in one and index in other and one[index].tobytes() != other[index].tobytes():
+            if index in one and index in other and not _same_bytes(one[index], other[index]):
                 msg = (
                     f"Node {operator.op} (number {place}) reads memory that nobody wrote: TFLM answers otherwise in "
                     "an arena that held other data before; only an answer that the inputs alone decide is allowed; "
                     "replace the layer"
                 )
                 raise TflmBuildError(msg)
+
+
+def _same_bytes(one: Array, other: Array) -> bool:
+    """Say whether elements are the same, bit for bit: two NaNs may differ."""
+    return one.shape == other.shape and np.array_equal(one.view(np.uint8), other.view(np.uint8))
