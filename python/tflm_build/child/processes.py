@@ -63,6 +63,7 @@ class Forks:
         self._modules = modules
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
+        self._asked = False  # whether it has been given a task
         self._started_by: tuple[int, Mapping[str, str]] = (0, {})
         atexit.register(self._close)
 
@@ -77,6 +78,7 @@ class Forks:
         with self._lock:
             try:
                 process = self._ready(task.environment)
+                self._asked = True
                 process.stdin.write(request + "\n")
                 process.stdin.flush()
                 status: int | None = json.loads(process.stdout.readline())
@@ -97,12 +99,14 @@ class Forks:
             # One thread: a pool would not outlive the fork, and would count against the memory limit.
             options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "cwd": "/"}
             variables = {**environment, "OPENBLAS_NUM_THREADS": "1"}
-            self._process = _start("--fork", *self._modules, env=variables, **options)
+            self._process, self._asked = _start("--fork", *self._modules, env=variables, **options), False
         return self._process
 
     def _close(self) -> None:
-        """Close the process's standard input, by which it ends, and wait for that."""
+        """Close the process's standard input, by which it ends with what it runs, and wait for that."""
         process, self._process = self._process, None
         if process is not None:
+            if not self._asked:  # it may still load its modules
+                end_group(process.pid)
             with contextlib.suppress(OSError):
                 process.communicate()

@@ -125,9 +125,8 @@ def _answer_samples(model: Model, golden: GoldenInputs, outputs: Sequence[Array]
     }
     with naming_layers(RUN_TFLM, model, golden.further):
         rest = run_in_child(ANSWER, request)["outputs"]
-    return tuple(
-        np.concatenate([one, other[-len(golden.further[0]) :]]) for one, other in zip(first, rest, strict=True)
-    )
+    behind = golden.count if kept else 0
+    return tuple(np.concatenate([one, other[behind:]]) for one, other in zip(first, rest, strict=True))
 
 
 def _difference(
