@@ -29,7 +29,7 @@ from tflm_build.source.samples import Samples
 from tflm_build.stages.activations import describe_activations
 from tflm_build.stages.arena import plan_arena
 from tflm_build.stages.budgets import check_budgets
-from tflm_build.stages.convert import convert
+from tflm_build.stages.convert import convert, load_converter
 from tflm_build.stages.doubts import doubts
 from tflm_build.stages.golden import golden_inputs
 from tflm_build.stages.narrow import narrow
@@ -90,6 +90,7 @@ def build(
 def _build(options: Options, out_dir: Path, progress: Progress, emit: str, probe: Path | None, place: Place) -> Result:
     """Call the stages in their order, and place what they make."""
     progress.stage("reading")
+    load_converter(options.src)
     sizes = read_probe(probe) if probe else {}
     source = read_source(options.src, unsafe=options.unsafe_deserialize)
     paths = {"CALIBRATION": options.calibration, "TEST_DATA": options.test_data}

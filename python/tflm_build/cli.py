@@ -106,8 +106,9 @@ def convert(
         if check:
             return
         from tflm_build.child.run import load_early
+        from tflm_build.child.table import RUN_TFLM
 
-        load_early()
+        load_early(RUN_TFLM)
         from tflm_build.build import build, count_stages
         from tflm_build.progress import show_progress
 

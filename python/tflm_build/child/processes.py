@@ -67,10 +67,10 @@ class Forks:
         self._started_by: tuple[int, Mapping[str, str]] = (0, {})
         atexit.register(self._close)
 
-    def start(self) -> None:
+    def start(self, environment: Mapping[str, str]) -> None:
         """Start the process before the first task needs it, and do not wait until it has loaded the modules."""
         with self._lock:
-            self._ready({})
+            self._ready(environment)
 
     def run(self, task: Task, folder: Path) -> int | None:
         """Run the task of a folder in a fork; return its exit status, None if it had to be ended."""
@@ -99,7 +99,8 @@ class Forks:
             # One thread: a pool would not outlive the fork, and would count against the memory limit.
             options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "cwd": "/"}
             variables = {**environment, "OPENBLAS_NUM_THREADS": "1"}
-            self._process, self._asked = _start("--fork", *self._modules, env=variables, **options), False
+            self._process = _start("--fork", str(os.getpid()), *self._modules, env=variables, **options)
+            self._asked = False
         return self._process
 
     def _close(self) -> None:

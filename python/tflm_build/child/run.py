@@ -62,18 +62,19 @@ def _check_room(code: int | None) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def load_early() -> None:
-    """Let the interpreters be loaded while this process does other work, where tasks will be forked."""
-    if CAN_FORK:
-        with contextlib.suppress(OSError):  # the first task will say it
-            _forks.start()
+def load_early(task: Task) -> None:
+    """Let the library of a task be loaded while this process does other work, if the task will be forked."""
+    forks = _forks_for(task, {})
+    if forks is not None:
+        with contextlib.suppress(OSError):  # the task will say it
+            forks.start(task.environment)
 
 
 def keep_loaded(task: Task, library: str) -> None:
     """Fork a task, from now on, from one process that waits with it and a library loaded.
 
-    For a process that serves many models: one that serves a single model gains nothing. The library must start no
-    thread when it is imported.
+    A process that serves many models loads the library once; one that serves a single model, while it does other work.
+    The library must start no thread when it is imported.
     """
     if CAN_FORK and task.module not in _kept:
         _kept[task.module] = Forks(task.module, library)

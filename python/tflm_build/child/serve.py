@@ -21,16 +21,18 @@ from tflm_build.errors import TflmBuildError, first_line
 __all__: list[str] = []
 
 
-def _fork_tasks(modules: Sequence[str]) -> None:
+def _fork_tasks(parent: int, modules: Sequence[str]) -> None:
     """Fork a child for each line `[module, gigabytes, seconds, folder]` of standard input, and end with the input.
 
     To standard output goes a line with the child's exit status, or null for one that had to be ended.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # nothing that a library prints may pass for an answer
+    _end_with_parent(parent)
     for module in modules:
         with contextlib.suppress(ImportError):  # the task will say it
             importlib.import_module(module)
+    _end_with_parent(parent, end=False)  # with the input, so that what runs is ended before
     for line in sys.stdin:
         module, gigabytes, seconds, folder = json.loads(line)
         child = os.fork()
@@ -80,12 +82,12 @@ def _limit(gigabytes: int) -> None:
             resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
 
 
-def _end_with_parent(parent: int) -> None:
-    """Let Linux end this process when the one that started it is killed, or has been killed already."""
+def _end_with_parent(parent: int, *, end: bool = True) -> None:
+    """Let Linux end this process when the one that started it is killed, or not; it may have been killed already."""
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL if end else 0)  # 1: PR_SET_PDEATHSIG
         if os.getppid() != parent:
             os._exit(1)
 
@@ -115,7 +117,7 @@ def _serve(module: str, gigabytes: int) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--fork":
-        _fork_tasks(sys.argv[2:])
+        _fork_tasks(int(sys.argv[2]), sys.argv[3:])
     else:
         _end_with_parent(int(sys.argv[3]))
         sys.exit(_serve(sys.argv[1], int(sys.argv[2])))

@@ -15,7 +15,7 @@ from tflm_build.source.check_config import check_config
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_hdf5 import check_hdf5
 
-__all__ = ["FUNCTION", "Source", "check_name", "read_source"]
+__all__ = ["FUNCTION", "Source", "check_name", "kind_of", "read_source"]
 
 _ALLOWED: Final = ".keras, .h5, .hdf5, .tflite, a SavedModel folder, or module.py:function"
 FUNCTION: Final = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
@@ -61,8 +61,8 @@ def read_source(src: str, *, unsafe: bool = False) -> Source:
     function = FUNCTION.fullmatch(src)
     path = Path(function[1] if function else src)
     check_name("SRC", path)
-    kind = "function" if function else _KINDS.get(path.suffix.lower())
-    if path.is_dir() and (kind is None or (path / "saved_model.pb").exists()):
+    kind = kind_of(src)
+    if kind == "saved_model":
         return _saved_model(path)
     if kind is None:
         msg = f"`SRC` got '{path.name}'; allowed: {_ALLOWED}; save the trained model as .keras"
@@ -86,6 +86,15 @@ def read_source(src: str, *, unsafe: bool = False) -> Source:
         hashlib.sha256(data).hexdigest(),
         (path,),
     )
+
+
+def kind_of(src: str) -> str | None:
+    """Return what kind of source it is by its name: one of a Source, or None for an unknown one."""
+    if FUNCTION.fullmatch(src):
+        return "function"
+    path = Path(src)
+    kind = _KINDS.get(path.suffix.lower())
+    return "saved_model" if path.is_dir() and (kind is None or (path / "saved_model.pb").exists()) else kind
 
 
 def check_name(option: str, path: Path) -> None:

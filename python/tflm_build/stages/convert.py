@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tflm_build.arrays import Array
-from tflm_build.child.run import run_in_child
+from tflm_build.child.run import keep_loaded, load_early, run_in_child
 from tflm_build.child.table import CHECK_SHAPES, CONVERT, QUANTIZE, RUN_LITERT
 from tflm_build.errors import TflmBuildError
 from tflm_build.model.change import Change
@@ -19,12 +19,12 @@ from tflm_build.options import Options
 from tflm_build.passes.canonical import canonicalize
 from tflm_build.source.check_flatbuffer import check_flatbuffer
 from tflm_build.source.check_shapes import check_shapes
-from tflm_build.source.read import Source
+from tflm_build.source.read import Source, kind_of
 from tflm_build.source.samples import Bound, Samples, bind, choose, choose_to_fit, describe
 from tflm_build.stages.deaths import naming_layers
 from tflm_build.stages.rewrite import prove_equal, rewrite_model, with_real_weights
 
-__all__ = ["Change", "Converted", "convert", "open_flatbuffer"]
+__all__ = ["Change", "Converted", "convert", "load_converter", "open_flatbuffer"]
 
 _INTEGERS: Final = {"int8": "int8", "int16x8": "int16"}
 
@@ -62,6 +62,13 @@ class Converted:
     files: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     vectors: int = 0
+
+
+def load_converter(src: str) -> None:
+    """Let TensorFlow be loaded while a source is read that it will convert."""
+    if kind_of(src) in {"keras", "h5", "saved_model"}:
+        keep_loaded(CONVERT, "tensorflow")
+        load_early(CONVERT)
 
 
 def convert(options: Options, source: Source, data: Mapping[str, Samples | None]) -> Converted:
