@@ -10,6 +10,7 @@ import numpy as np
 
 from tflm_build.arrays import Array
 from tflm_build.errors import TflmBuildError
+from tflm_build.model.effort import affordable_runs
 
 __all__ = ["GOLDEN_COUNT", "Bound", "InputSpec", "Samples", "bind", "choose", "choose_to_fit", "describe"]
 
@@ -163,7 +164,7 @@ def choose(test_data: Bound | None, calibration: Bound | None, *, macs: int, in_
     if data is None:
         return None
     fewest, most = _EVALUATED
-    evaluated = max(fewest, min(most, _EFFORT // max(1, macs)))
+    evaluated = affordable_runs(_EFFORT, macs, fewest=fewest, most=most)
     count = GOLDEN_COUNT if test_data is None and data.labels is None else evaluated
     return _draw(data, count, in_order=in_order)
 

@@ -13,6 +13,7 @@ from tflm_build.arrays import Array
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import FOLLOW_LAYERS
 from tflm_build.errors import TflmBuildError
+from tflm_build.model.effort import affordable_runs
 from tflm_build.model.graph import Operand, Operator
 from tflm_build.model.model import Model
 from tflm_build.stages.convert import Converted
@@ -67,7 +68,7 @@ def describe_activations(
     """
     graph = model.graph
     layers = [_layer(operator) for operator in graph.operators]
-    samples = min(golden.from_data, max(1, _EFFORT // max(1, macs)))
+    samples = affordable_runs(_EFFORT, macs, fewest=1, most=golden.from_data)
     if not samples:
         return Activations(tuple(layers), 0)
     writers = {place: operator for place, operator in enumerate(graph.subgraphs[0].operators) if operator.outputs}

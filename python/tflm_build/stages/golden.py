@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from tflm_build.arrays import Array
+from tflm_build.model.effort import affordable_runs
 from tflm_build.model.values import Tensor
 from tflm_build.source.samples import GOLDEN_COUNT
 
@@ -55,7 +56,7 @@ def golden_inputs(
         sequence: the model keeps state, so that an answer depends on the vectors before: nothing goes between samples.
         macs: multiply-accumulates of one run: a large model has fewer vectors.
     """
-    count = min(GOLDEN_COUNT, max(_FEWEST, _EFFORT // max(1, macs)))
+    count = affordable_runs(_EFFORT, macs, fewest=_FEWEST, most=GOLDEN_COUNT)
     generator = np.random.RandomState(0)
     golden, further = [], []
     for index, tensor in enumerate(inputs):

@@ -11,6 +11,7 @@ from tflm_build.arrays import Array, distance
 from tflm_build.child.run import run_in_child
 from tflm_build.child.table import ANSWER, COMPARE_LAYERS, RUN_TFLM
 from tflm_build.errors import TflmBuildError
+from tflm_build.model.effort import affordable_runs
 from tflm_build.model.graph import Graph
 from tflm_build.model.model import Model
 from tflm_build.model.state import find_state
@@ -90,7 +91,7 @@ def prove(
         TflmBuildError: a tolerance is broken, or a layer reads memory that nobody wrote.
     """
     measured = arranged.measured
-    vectors = min(golden.count, max(_FEWEST, _EFFORT // max(1, model_macs(graph))))
+    vectors = affordable_runs(_EFFORT, model_macs(graph), fewest=_FEWEST, most=golden.count)
     inputs, answers = ([array[:vectors] for array in arrays] for arrays in (golden.arrays, measured.outputs))
     with naming_layers(RUN_TFLM, arranged.model, golden.arrays):
         request = {"flatbuffer": arranged.model.flatbuffer, "inputs": inputs, "answers": answers}

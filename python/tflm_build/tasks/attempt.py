@@ -69,6 +69,8 @@ def attempt_vectors(
     answers = _attempt_all(works, seconds * -(-count // shares))
     if answers is None:
         return None
+    if shares == 1:  # nothing to copy
+        return answers[0]
     return {
         key: [np.concatenate(parts) for parts in zip(*(answer[key] for answer in answers), strict=True)]
         for key in answers[0]
